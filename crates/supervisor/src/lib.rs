@@ -1,0 +1,2 @@
+//! What happens around a worker: options, listening sockets, worker processes. No Python.
+#![forbid(unsafe_code)]
