@@ -1,5 +1,8 @@
 //! The extension module `weft._core`: a table of contents, nothing else.
 
+mod event_loop;
+mod ffi;
+
 use pyo3::prelude::*;
 
 /// weft's native half.
@@ -7,8 +10,12 @@ use pyo3::prelude::*;
 mod _core {
     use super::*;
 
+    #[pymodule_export]
+    use crate::event_loop::{EventLoop, SocketOperation};
+
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        event_loop::install(module)?;
         module.add("__version__", env!("CARGO_PKG_VERSION"))
     }
 }
