@@ -22,24 +22,21 @@ impl Prefix {
     /// The chunk-size line for a chunk of `size` bytes.
     #[inline]
     pub(super) fn chunk_size(size: u64) -> Self {
-        let mut prefix = Self::EMPTY;
+        let mut bytes = [0; PREFIX_BYTES];
+        let [digits @ .., cr, lf] = &mut bytes;
+        (*cr, *lf) = (b'\r', b'\n');
         let mut rest = size;
-        let mut slots = prefix.bytes.iter_mut().rev();
-        let mut used = 2;
-        for (slot, byte) in slots.by_ref().zip([b'\n', b'\r']) {
-            *slot = byte;
-        }
-        for slot in slots {
+        let mut start = PREFIX_BYTES as u8 - 2;
+        for digit in digits.iter_mut().rev() {
             let nibble = (rest & 0xF) as u8;
-            *slot = if nibble < 10 { b'0' + nibble } else { b'a' + (nibble - 10) };
-            used += 1;
+            *digit = if nibble < 10 { b'0' + nibble } else { b'a' + (nibble - 10) };
+            start -= 1;
             rest >>= 4;
             if rest == 0 {
                 break;
             }
         }
-        prefix.start = PREFIX_BYTES as u8 - used;
-        prefix
+        Self { bytes, start }
     }
 }
 
