@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 
-from tests.examples.program import ROOT, Program
+from tests.support.program import ROOT, Program
 
 APP = "conversations.app:app"
 PUBLISH_LIMIT = 10.0

@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from tests.examples.conversations import an_end, report, start, wait_until_published
-from tests.examples.program import ROOT
+from tests.support.program import ROOT
 
 pytestmark = pytest.mark.limit(60)
 

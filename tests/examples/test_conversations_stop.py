@@ -15,7 +15,7 @@ from tests.examples.conversations import (
     start,
     wait_until_published,
 )
-from tests.examples.program import CODE_AFTER_SIGTERM
+from tests.support.program import CODE_AFTER_SIGTERM
 
 pytestmark = pytest.mark.limit(60)
 
