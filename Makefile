@@ -1,6 +1,7 @@
 # The door to the house: `make` lists what it can do. Each target installs what it needs, and
 # builds again only what has changed.
 
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
 PYTHON ?= python3
 # One environment for each interpreter, so that `make test PYTHON=python3.13` finds no modules
 # built for another.
@@ -11,16 +12,17 @@ PORT ?= 8000
 ARGS ?=
 
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+PIP := $(BIN)/python -m pip --quiet
 STAMPS := $(VENV)/stamps
+BENCH := $(VENV)-bench
 mark = @mkdir -p $(@D) && touch $@
 PURE := -p weft-reactor -p weft-protocol -p weft-supervisor
 
 # pip builds in the tree, so its release build, `cargo test` and clippy share one target
 # directory, and the dependencies are compiled once for each profile.
 export CARGO_TARGET_DIR ?= $(CURDIR)/target
-# The interpreter that clippy and rustdoc see; maturin sets its own for the wheel.
-export PYO3_PYTHON := $(abspath $(BIN)/python)
+# The interpreter that PyO3 is built for; for the wheel, maturin says it.
+lint docs: export PYO3_PYTHON := $(abspath $(BIN)/python)
 
 # What the wheel is made of. Folders are listed too: their time changes when a file goes away.
 SOURCES := Cargo.toml Cargo.lock README.md LICENSE-MIT LICENSE-APACHE pyproject.toml \
@@ -29,7 +31,8 @@ SOURCES := Cargo.toml Cargo.lock README.md LICENSE-MIT LICENSE-APACHE pyproject.
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install run test test-rust test-python stress lint fmt bench wheel docs clean
+.PHONY: help install run test test-rust test-python stress lint fmt wheel docs clean
+.PHONY: bench bench-server bench-loop bench-memory
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -63,8 +66,10 @@ fmt: $(STAMPS)/dev ## rewrite the sources in the house's format
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-bench: $(STAMPS)/weft $(STAMPS)/benches ## compare with the peers in one run; see benches/
-	$(BIN)/python -m benches.compare $(ARGS)
+bench: bench-server bench-loop ## compare with the peers, in one run each; needs wrk
+
+bench-server bench-loop bench-memory: bench-%: $(BENCH)/stamps/ready
+	$(BENCH)/bin/python -m benches.compare.$* $(ARGS)
 
 wheel: $(STAMPS)/venv ## build a wheel into dist/
 	$(PIP) wheel --no-deps --wheel-dir dist .
@@ -73,7 +78,7 @@ docs: $(STAMPS)/venv ## the Rust documentation, private items too, into target/d
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --document-private-items
 
 clean: ## remove everything that make has made
-	rm -rf $(VENV) dist .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(BENCH) dist .pytest_cache .mypy_cache .ruff_cache
 	cargo clean
 
 $(STAMPS)/venv:
@@ -94,6 +99,8 @@ $(STAMPS)/examples: examples/requirements.txt | $(STAMPS)/venv
 	$(PIP) install -r $<
 	$(mark)
 
-$(STAMPS)/benches: benches/requirements.txt | $(STAMPS)/venv
-	$(PIP) install -r $<
+# The peers get an environment of their own: the tests must pass without them.
+$(BENCH)/stamps/ready: benches/requirements.txt $(SOURCES)
+	$(PYTHON) -m venv $(BENCH)
+	$(BENCH)/bin/python -m pip --quiet install -r $< .
 	$(mark)
