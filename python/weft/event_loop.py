@@ -30,6 +30,7 @@ class EventLoop(SignalHandlers, _core.EventLoop, asyncio.BaseEventLoop):
 
     def __init__(self) -> None:
         super().__init__()
+        self._listeners: dict[int, _core.Listener] = {}
         self._init_signals()
 
     # -- running -------------------------------------------------------------------------
@@ -188,7 +189,9 @@ class EventLoop(SignalHandlers, _core.EventLoop, asyncio.BaseEventLoop):
                     ssl_shutdown_timeout=ssl_shutdown_timeout,
                 )
 
-        _core.start_listening(self, sock, protocol_factory, server, backlog, accepted)
+        self._listeners[sock.fileno()] = _core.Listener(
+            self, sock, protocol_factory, server, backlog, accepted
+        )
 
     def _handshake_done(self, waiter: asyncio.Future[None]) -> None:
         if waiter.cancelled():
@@ -200,7 +203,9 @@ class EventLoop(SignalHandlers, _core.EventLoop, asyncio.BaseEventLoop):
             )
 
     def _stop_serving(self, sock: socket.socket) -> None:
-        _core.stop_listening(self, sock)
+        listener = self._listeners.pop(sock.fileno(), None)
+        if listener is not None:
+            listener.stop()
         sock.close()
 
     # -- not yet ---------------------------------------------------------------------------

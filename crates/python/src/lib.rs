@@ -2,6 +2,7 @@
 
 mod event_loop;
 mod ffi;
+mod transport;
 
 use pyo3::prelude::*;
 
@@ -13,9 +14,13 @@ mod _core {
     #[pymodule_export]
     use crate::event_loop::{EventLoop, SocketOperation};
 
+    #[pymodule_export]
+    use crate::transport::{Listener, SocketTransport};
+
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         event_loop::install(module)?;
+        transport::install(module.py())?;
         module.add("__version__", env!("CARGO_PKG_VERSION"))
     }
 }

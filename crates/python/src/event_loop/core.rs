@@ -13,7 +13,7 @@ use std::time::Duration;
 use pyo3::prelude::*;
 use pyo3::{PyTraverseError, PyVisit};
 use weft_reactor::registry::{Registry, Token};
-use weft_reactor::sys::{Events, Interest, Poller, Waker, monotonic_ns};
+use weft_reactor::sys::{Events, Interest, Poller, Readiness, Waker, monotonic_ns};
 use weft_reactor::timers::{Cancelled, TimerId, Timers};
 
 use super::EventLoop;
@@ -184,6 +184,33 @@ impl Core {
                 Err(error)
             }
         }
+    }
+
+    /// [`register`](Self::register) for a socket that `sock_*` operations may have waited
+    /// on: their watch, which stays registered between operations, ends here.
+    pub(crate) fn adopt(
+        &self,
+        fd: RawFd,
+        interest: Interest,
+        source: Rc<dyn Source>,
+    ) -> io::Result<Token> {
+        self.end_socket_watch(fd);
+        self.register(fd, interest, source)
+    }
+
+    /// Calls the source in the next turn, as if the kernel had said that it is readable.
+    pub(crate) fn resume(&self, token: Token) {
+        self.schedule(Entry::Io(token, Readiness::READABLE));
+    }
+
+    /// Whether a registration is live.
+    pub(crate) fn is_registered(&self, token: Token) -> bool {
+        self.sources.borrow().get(token).is_some()
+    }
+
+    /// Whether debug mode is on.
+    pub(crate) fn is_debug(&self) -> bool {
+        self.debug.get()
     }
 
     /// Changes what a registered descriptor is watched for.

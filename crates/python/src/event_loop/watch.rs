@@ -228,6 +228,19 @@ impl Core {
         self.update_watch(&watch)
     }
 
+    /// Ends the watch that `sock_*` operations left on a descriptor.
+    pub(super) fn end_socket_watch(&self, fd: RawFd) {
+        let idle = self.watches.borrow().get(&fd).is_some_and(|watch| !watch.level());
+        if !idle {
+            return;
+        }
+        let watch = self.watches.borrow_mut().remove(&fd);
+        if let Some(token) = watch.as_ref().and_then(|watch| watch.token.get()) {
+            self.deregister(fd, token);
+        }
+        drop(watch);
+    }
+
     fn new_watch(
         &self,
         fd: RawFd,

@@ -25,6 +25,15 @@ impl<'a, 'py> Arguments<'a, 'py> {
         self.positional
     }
 
+    /// The only argument of `method(argument)`.
+    #[inline]
+    pub(crate) fn only_positional(&self, method: &str) -> PyResult<Borrowed<'a, 'py, PyAny>> {
+        match (self.positional, self.keyword_names) {
+            ([argument], None) => Ok(*argument),
+            _ => Err(PyTypeError::new_err(format!("{method}() takes exactly one argument"))),
+        }
+    }
+
     /// The value of the only keyword that may be given, `name`; `TypeError` for any other.
     #[inline]
     pub(crate) fn only_keyword(

@@ -45,6 +45,10 @@ impl Interest {
 pub struct Readiness(EventFlags);
 
 impl Readiness {
+    /// As if the kernel had just said that a descriptor is readable: for an owner that left
+    /// data where an edge had announced it.
+    pub const READABLE: Self = Self(EventFlags::IN);
+
     /// A read will not block: data, end of stream or an error is waiting.
     #[inline]
     pub fn is_readable(self) -> bool {

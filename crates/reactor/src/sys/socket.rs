@@ -4,10 +4,11 @@
 
 use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, IntoRawFd, OwnedFd, RawFd};
+use std::net::SocketAddr;
+use std::os::fd::{IntoRawFd, OwnedFd, RawFd};
 
 use rustix::io::{Errno, retry_on_intr};
-use rustix::net::{self, AddressFamily, RecvFlags, SendFlags, Shutdown, SocketAddrAny, SocketFlags};
+use rustix::net::{self, AddressFamily, RecvFlags, SendFlags, Shutdown, SocketFlags, SocketType};
 
 use super::lend;
 
@@ -63,11 +64,13 @@ pub fn send_vectored(fd: RawFd, slices: &[IoSlice<'_>]) -> io::Result<usize> {
     })?)
 }
 
-/// Accepts one connection: non-blocking, close-on-exec, with the peer's address.
-pub fn accept(fd: RawFd) -> io::Result<(OwnedFd, Option<SocketAddrAny>)> {
+/// Accepts one connection: non-blocking, close-on-exec, with the peer's address if it is an
+/// internet address.
+pub fn accept(fd: RawFd) -> io::Result<(OwnedFd, Option<SocketAddr>)> {
     let fd = lend(fd)?;
     let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
-    Ok(retry_on_intr(|| net::acceptfrom_with(fd, flags))?)
+    let (connection, peer) = retry_on_intr(|| net::acceptfrom_with(fd, flags))?;
+    Ok((connection, peer.and_then(|peer| SocketAddr::try_from(peer).ok())))
 }
 
 /// Shuts one or both halves of a connection down.
@@ -80,19 +83,24 @@ pub fn shutdown(fd: RawFd, half: Half) -> io::Result<()> {
 }
 
 /// Turns Nagle's algorithm off; a socket that is not TCP is left alone.
-pub fn set_nodelay(fd: impl AsFd) {
+pub fn set_nodelay(fd: RawFd) {
     // EOPNOTSUPP on a Unix socket is the expected answer there, and nothing depends on it.
-    let _ = net::sockopt::set_tcp_nodelay(fd, true);
+    let _ = lend(fd).and_then(|fd| net::sockopt::set_tcp_nodelay(fd, true));
 }
 
-/// The address family of a socket.
-pub fn family(fd: RawFd) -> io::Result<AddressFamily> {
-    Ok(net::sockopt::socket_domain(lend(fd)?)?)
+/// Whether a socket is one of TCP, whose short reads mean that it is empty.
+pub fn is_tcp(fd: RawFd) -> bool {
+    lend(fd)
+        .and_then(|fd| Ok((net::sockopt::socket_domain(fd)?, net::sockopt::socket_type(fd)?)))
+        .is_ok_and(|(domain, kind)| {
+            matches!(domain, AddressFamily::INET | AddressFamily::INET6)
+                && kind == SocketType::STREAM
+        })
 }
 
-/// The local address of a socket.
-pub fn local_address(fd: RawFd) -> io::Result<SocketAddrAny> {
-    Ok(net::getsockname(lend(fd)?)?)
+/// The local address of a socket, if it is an internet address.
+pub fn local_address(fd: RawFd) -> io::Result<Option<SocketAddr>> {
+    Ok(SocketAddr::try_from(net::getsockname(lend(fd)?)?).ok())
 }
 
 /// Closes a descriptor that this process owns by number.

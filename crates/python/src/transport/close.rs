@@ -1,0 +1,202 @@
+//! The life of a connection: connection_made, connection_lost, and every error between.
+
+use pyo3::exceptions::PyOSError;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::{PyTraverseError, PyVisit};
+use weft_reactor::sys::socket::{self, Half};
+
+use super::connection::Connection;
+use super::state::State;
+use super::stream::SocketTransport;
+use super::write;
+use crate::event_loop::{Deferred, failed, protocol_details};
+use crate::ffi::call;
+
+/// Calls connection_made, then starts reading and wakes whoever waits for the connection.
+pub(super) struct Start {
+    pub(super) transport: Py<SocketTransport>,
+    pub(super) waiter: Option<Py<PyAny>>,
+}
+
+impl Deferred for Start {
+    fn run(self: Box<Self>, py: Python<'_>) -> PyResult<()> {
+        let transport = self.transport.bind(py);
+        let state = transport.get().state(py);
+        if let Some(protocol) = state.protocol(py) {
+            let made = call::in_context(state.context.bind(py), || {
+                protocol.call_method1(intern!(py, "connection_made"), (transport,))
+            });
+            if let Err(error) = made {
+                let details = protocol_details(transport.as_any(), Some(&protocol))?;
+                let event_loop = state.event_loop.bind(py);
+                failed(event_loop, error, "protocol.connection_made() failed", &details)?;
+            }
+        }
+        state.started.set(true);
+        if state.read.ready.get() {
+            super::stream::read_later(transport);
+        }
+        if let Some(waiter) = &self.waiter
+            && !waiter.call_method0(py, intern!(py, "done"))?.is_truthy(py)?
+        {
+            waiter.call_method1(py, intern!(py, "set_result"), (py.None(),))?;
+        }
+        Ok(())
+    }
+
+    fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.transport)?;
+        visit.call(&self.waiter)
+    }
+}
+
+/// Calls connection_lost and releases the connection.
+struct Finish {
+    transport: Py<SocketTransport>,
+    error: Option<PyErr>,
+}
+
+impl Deferred for Finish {
+    fn run(self: Box<Self>, py: Python<'_>) -> PyResult<()> {
+        let transport = self.transport.bind(py);
+        let state = transport.get().state(py);
+        let protocol = state.protocol(py);
+        let told = match &protocol {
+            Some(protocol) => call::in_context(state.context.bind(py), || {
+                let error = self.error.as_ref().map(|error| error.clone_ref(py).into_value(py));
+                protocol.call_method1(intern!(py, "connection_lost"), (error,)).map(drop)
+            }),
+            None => Ok(()),
+        };
+        let released = release(transport, state);
+        if let Err(error) = told {
+            let details = protocol_details(transport.as_any(), protocol.as_ref())?;
+            let event_loop = state.event_loop.bind(py);
+            failed(event_loop, error, "protocol.connection_lost() failed", &details)?;
+        }
+        released
+    }
+
+    fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.transport)
+    }
+}
+
+/// Closes the socket and lets go of protocol and server.
+fn release(transport: &Bound<'_, SocketTransport>, state: &State) -> PyResult<()> {
+    let py = transport.py();
+    let core = state.event_loop.bind(py).get().core(py);
+    if let Some(token) = state.token.take() {
+        // A Python socket may have been duplicated: then closing it would not end the watch.
+        let native = matches!(*state.connection.borrow(), Connection::Native(..));
+        if native { core.forget(token) } else { core.deregister(state.fd.get(), token) }
+    }
+    state.outbox.borrow_mut().clear();
+    let connection = state.connection.replace(Connection::Closed);
+    state.fd.set(-1);
+    let closed = connection.close(py);
+    let protocol = state.protocol.take();
+    drop(protocol);
+    let server = state.server.take();
+    if let Some(server) = server {
+        detach(server.bind(py), transport)?;
+    }
+    closed
+}
+
+/// `Server._attach`, which takes the transport since 3.13.
+pub(super) fn attach(
+    server: &Bound<'_, PyAny>,
+    transport: &Bound<'_, SocketTransport>,
+) -> PyResult<()> {
+    let py = server.py();
+    if py.version_info() >= (3, 13) {
+        server.call_method1(intern!(py, "_attach"), (transport,)).map(drop)
+    } else {
+        server.call_method0(intern!(py, "_attach")).map(drop)
+    }
+}
+
+fn detach(server: &Bound<'_, PyAny>, transport: &Bound<'_, SocketTransport>) -> PyResult<()> {
+    let py = server.py();
+    if py.version_info() >= (3, 13) {
+        server.call_method1(intern!(py, "_detach"), (transport,)).map(drop)
+    } else {
+        server.call_method0(intern!(py, "_detach")).map(drop)
+    }
+}
+
+/// `close()`: no more reading; what is written is sent first.
+pub(super) fn close(transport: &Bound<'_, SocketTransport>) -> PyResult<()> {
+    let state = transport.get().state(transport.py());
+    if state.closing.replace(true) {
+        return Ok(());
+    }
+    write::flush(transport)
+}
+
+/// Everything written is sent: the moment for what was waiting for that.
+pub(super) fn output_drained(
+    transport: &Bound<'_, SocketTransport>,
+    state: &State,
+) -> PyResult<()> {
+    if state.closing.get() {
+        if state.lost.get() == 0 {
+            finish(transport, state, None);
+        }
+    } else if state.write.eof.get()
+        && let Err(error) = socket::shutdown(state.fd.get(), Half::Write)
+    {
+        // A peer that is gone needs no shutdown; reading will tell.
+        if error.kind() != std::io::ErrorKind::NotConnected {
+            return Err(error.into());
+        }
+    }
+    Ok(())
+}
+
+/// Ends the connection now; what is not sent is thrown away.
+pub(super) fn force_close(transport: &Bound<'_, SocketTransport>, error: Option<PyErr>) {
+    let state = transport.get().state(transport.py());
+    if state.lost.get() > 0 {
+        return;
+    }
+    state.outbox.borrow_mut().clear();
+    state.closing.set(true);
+    finish(transport, state, error);
+}
+
+fn finish(transport: &Bound<'_, SocketTransport>, state: &State, error: Option<PyErr>) {
+    let py = transport.py();
+    state.lost.set(state.lost.get() + 1);
+    let finish = Finish { transport: transport.clone().unbind(), error };
+    state.event_loop.bind(py).get().core(py).defer(Box::new(finish));
+}
+
+/// Reports an error and ends the connection with it. What the network does is no news; what
+/// the protocol does wrong is.
+pub(super) fn fatal_error(
+    transport: &Bound<'_, SocketTransport>,
+    error: PyErr,
+    message: &str,
+) -> PyResult<()> {
+    let py = transport.py();
+    let state = transport.get().state(py);
+    let event_loop = state.event_loop.bind(py);
+    if error.is_instance_of::<PyOSError>(py) {
+        if event_loop.get().core(py).is_debug() {
+            let logger = py.import("asyncio.log")?.getattr("logger")?;
+            let text = format!("{}: {message}", transport.repr()?);
+            let keywords = pyo3::types::PyDict::new(py);
+            keywords.set_item("exc_info", error.value(py))?;
+            logger.call_method("debug", (text,), Some(&keywords))?;
+        }
+    } else {
+        let protocol = state.protocol(py);
+        let details = protocol_details(transport.as_any(), protocol.as_ref())?;
+        failed(event_loop, error.clone_ref(py), message, &details)?;
+    }
+    force_close(transport, Some(error));
+    Ok(())
+}

@@ -1,0 +1,117 @@
+//! Who owns a transport's descriptor, and its addresses.
+//!
+//! A connection that the loop accepted starts as a bare descriptor: the Python socket object
+//! that `get_extra_info("socket")` promises is made when somebody asks.
+
+use std::net::SocketAddr;
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+
+use pyo3::exceptions::PyOSError;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+use pyo3::{IntoPyObjectExt, PyTraverseError, PyVisit};
+use weft_reactor::sys::socket;
+
+/// The owner of a descriptor.
+pub(super) enum Connection {
+    /// Accepted by the loop; nobody has asked for a Python socket yet.
+    Native(OwnedFd, Option<SocketAddr>),
+    /// A Python `socket.socket`.
+    Python(Py<PyAny>),
+    /// Closed.
+    Closed,
+}
+
+impl Connection {
+    /// The descriptor of a Python socket object.
+    pub(super) fn descriptor(socket: &Bound<'_, PyAny>) -> PyResult<RawFd> {
+        socket.call_method0(intern!(socket.py(), "fileno"))?.extract()
+    }
+
+    /// Makes the descriptor a Python socket object, if it is not one yet.
+    fn into_python(self, py: Python<'_>) -> PyResult<Self> {
+        match self {
+            Connection::Native(fd, _) => {
+                let arguments = PyDict::new(py);
+                arguments.set_item("fileno", fd.as_raw_fd())?;
+                let class = py.import("socket")?.getattr("socket")?;
+                let object = class.call((), Some(&arguments))?;
+                // The socket object owns the number from here on.
+                socket::into_raw(fd);
+                object.call_method1("setblocking", (false,))?;
+                Ok(Connection::Python(object.unbind()))
+            }
+            other => Ok(other),
+        }
+    }
+
+    /// The Python socket object, made if there is none.
+    pub(super) fn into_socket(self, py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
+        match self.into_python(py)? {
+            Connection::Python(socket) => Ok(socket.into_bound(py)),
+            _ => Err(PyOSError::new_err("the connection is closed")),
+        }
+    }
+
+    pub(super) fn close(self, py: Python<'_>) -> PyResult<()> {
+        match self {
+            Connection::Native(fd, _) => socket::close(fd),
+            Connection::Python(socket) => {
+                socket.call_method0(py, intern!(py, "close"))?;
+            }
+            Connection::Closed => {}
+        }
+        Ok(())
+    }
+
+    pub(super) fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
+        match self {
+            Connection::Python(socket) => visit.call(socket),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Fills `extra` with `socket`, `sockname` and `peername`, as asyncio's transports have them,
+/// where the caller has not given them, and returns the connection as a Python socket.
+pub(super) fn describe(
+    py: Python<'_>,
+    connection: Connection,
+    extra: &Bound<'_, PyDict>,
+) -> PyResult<Connection> {
+    let peer = match &connection {
+        Connection::Native(_, Some(address)) => {
+            Some(internet_address(py, address)?)
+        }
+        _ => None,
+    };
+    let connection = connection.into_python(py)?;
+    let Connection::Python(socket) = &connection else { return Ok(connection) };
+    let socket = socket.bind(py);
+    let wrapped = py.import("asyncio.trsock")?.getattr("TransportSocket")?.call1((socket,))?;
+    extra.set_item("socket", wrapped)?;
+    let name = socket.call_method0("getsockname").unwrap_or_else(|_| py.None().into_bound(py));
+    extra.set_item("sockname", name)?;
+    if !extra.contains("peername")? {
+        let peer = match peer {
+            Some(peer) => peer,
+            // A peer that is gone already has no address any more.
+            None => socket
+                .call_method0("getpeername")
+                .unwrap_or_else(|_| py.None().into_bound(py)),
+        };
+        extra.set_item("peername", peer)?;
+    }
+    Ok(connection)
+}
+
+/// `(host, port)` or `(host, port, flowinfo, scope_id)`.
+fn internet_address<'py>(py: Python<'py>, address: &SocketAddr) -> PyResult<Bound<'py, PyAny>> {
+    match address {
+        SocketAddr::V4(v4) => (v4.ip().to_string(), v4.port()).into_bound_py_any(py),
+        SocketAddr::V6(v6) => {
+            (v6.ip().to_string(), v6.port(), v6.flowinfo(), v6.scope_id()).into_bound_py_any(py)
+        }
+    }
+}

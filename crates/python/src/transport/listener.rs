@@ -1,0 +1,189 @@
+//! Accepting connections for `loop.create_server`.
+
+use std::cell::Cell;
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::rc::Rc;
+
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+use pyo3::{PyTraverseError, PyVisit};
+use rustix::io::Errno;
+use weft_reactor::registry::Token;
+use weft_reactor::sys::{Interest, Readiness, monotonic_ns, socket};
+
+use super::connection::Connection;
+use super::stream::SocketTransport;
+use crate::event_loop::{Deferred, EventLoop, Source, failed};
+use crate::ffi::gil::GilBound;
+
+/// How long accepting rests when the process or the system is out of descriptors.
+const EXHAUSTED_PAUSE_NS: u64 = 1_000_000_000;
+
+/// Connections accepted a turn at most; then the others' turn comes first.
+const ACCEPTS_PER_TURN: usize = 64;
+
+/// A listening socket that the loop accepts from.
+#[pyclass(frozen, module = "weft._core")]
+pub(crate) struct Listener {
+    event_loop: Py<EventLoop>,
+    source: GilBound<Rc<ListenSource>>,
+}
+
+/// What is done with each connection.
+struct ListenSource {
+    event_loop: Py<EventLoop>,
+    socket: Py<PyAny>,
+    fd: RawFd,
+    token: Cell<Option<Token>>,
+    stopped: Cell<bool>,
+    protocol_factory: Py<PyAny>,
+    server: Option<Py<PyAny>>,
+    accepts_per_turn: usize,
+    /// For TLS: takes the Python socket object instead.
+    accepted: Option<Py<PyAny>>,
+}
+
+#[pymethods]
+impl Listener {
+    /// Starts accepting; for `EventLoop._start_serving`.
+    #[new]
+    #[pyo3(signature = (event_loop, sock, protocol_factory, server, backlog, accepted))]
+    fn new(
+        event_loop: Py<EventLoop>,
+        sock: &Bound<'_, PyAny>,
+        protocol_factory: Py<PyAny>,
+        server: Option<Py<PyAny>>,
+        backlog: usize,
+        accepted: Option<Py<PyAny>>,
+    ) -> PyResult<Self> {
+        let py = sock.py();
+        let source = Rc::new(ListenSource {
+            event_loop: event_loop.clone_ref(py),
+            socket: sock.clone().unbind(),
+            fd: Connection::descriptor(sock)?,
+            token: Cell::new(None),
+            stopped: Cell::new(false),
+            protocol_factory,
+            server,
+            accepts_per_turn: backlog.clamp(1, ACCEPTS_PER_TURN),
+            accepted,
+        });
+        let core = event_loop.bind(py).get().core(py);
+        let interest = Interest::level(true, false);
+        let token = core.adopt(source.fd, interest, Rc::clone(&source) as Rc<dyn Source>)?;
+        source.token.set(Some(token));
+        Ok(Self { event_loop, source: GilBound::new(source) })
+    }
+
+    /// Stops accepting. The socket stays open.
+    fn stop(&self, py: Python<'_>) {
+        let source = self.source.get(py);
+        source.stopped.set(true);
+        if let Some(token) = source.token.take() {
+            self.event_loop.bind(py).get().core(py).deregister(source.fd, token);
+        }
+    }
+
+    // The source itself is visited where it is registered: by the loop.
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.event_loop)
+    }
+}
+
+impl Source for ListenSource {
+    fn ready(&self, py: Python<'_>, _readiness: Readiness) -> PyResult<()> {
+        for _ in 0..self.accepts_per_turn {
+            if self.stopped.get() {
+                return Ok(());
+            }
+            match socket::accept(self.fd) {
+                Ok((fd, peer)) => self.welcome(py, fd, peer)?,
+                Err(error) => return self.refuse(py, error),
+            }
+        }
+        Ok(())
+    }
+
+    fn describe(&self, _py: Python<'_>) -> String {
+        format!("<Listener fd={}>", self.fd)
+    }
+
+    fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.event_loop)?;
+        visit.call(&self.socket)?;
+        visit.call(&self.protocol_factory)?;
+        visit.call(&self.server)?;
+        visit.call(&self.accepted)
+    }
+}
+
+impl ListenSource {
+    fn welcome(
+        &self,
+        py: Python<'_>,
+        fd: OwnedFd,
+        peer: Option<SocketAddr>,
+    ) -> PyResult<()> {
+        let event_loop = self.event_loop.bind(py);
+        let made = match &self.accepted {
+            Some(accepted) => Connection::Native(fd, peer)
+                .into_socket(py)
+                .and_then(|socket| accepted.bind(py).call1((socket,)).map(drop)),
+            None => {
+                socket::set_nodelay(fd.as_raw_fd());
+                let server = self.server.as_ref().map(|server| server.bind(py));
+                self.protocol_factory.bind(py).call0().and_then(|protocol| {
+                    SocketTransport::accepted(event_loop, fd, peer, &protocol, server)
+                })
+            }
+        };
+        made.or_else(|error| {
+            let message = "Error on transport creation for incoming connection";
+            failed(event_loop, error, message, &PyDict::new(py))
+        })
+    }
+
+    fn refuse(&self, py: Python<'_>, error: io::Error) -> PyResult<()> {
+        let event_loop = self.event_loop.bind(py);
+        match Errno::from_io_error(&error) {
+            Some(Errno::AGAIN | Errno::CONNABORTED | Errno::PROTO) => Ok(()),
+            Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM) => {
+                let core = event_loop.get().core(py);
+                if let Some(token) = self.token.get() {
+                    core.modify(self.fd, token, Interest::level(false, false))?;
+                    let event_loop = event_loop.clone().unbind();
+                    let resume = Resume { event_loop, fd: self.fd, token };
+                    core.set_alarm(monotonic_ns() + EXHAUSTED_PAUSE_NS, Box::new(resume));
+                }
+                let details = PyDict::new(py);
+                details.set_item("socket", &self.socket)?;
+                let message = "socket.accept() out of system resource";
+                failed(event_loop, error.into(), message, &details)
+            }
+            _ => failed(event_loop, error.into(), "Accept failed on a socket", &PyDict::new(py)),
+        }
+    }
+}
+
+/// Ends the pause of a listener that ran out of descriptors.
+struct Resume {
+    event_loop: Py<EventLoop>,
+    fd: RawFd,
+    token: Token,
+}
+
+impl Deferred for Resume {
+    fn run(self: Box<Self>, py: Python<'_>) -> PyResult<()> {
+        let core = self.event_loop.bind(py).get().core(py);
+        if core.is_registered(self.token) {
+            core.modify(self.fd, self.token, Interest::level(true, false))?;
+        }
+        Ok(())
+    }
+
+    fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.event_loop)
+    }
+}

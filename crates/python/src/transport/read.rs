@@ -1,0 +1,207 @@
+//! From the socket to the protocol.
+
+use std::io;
+
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+use weft_reactor::sys::socket;
+
+use super::close;
+use super::state::{Receiver, State};
+use super::stream::SocketTransport;
+use crate::event_loop::leaves_loop;
+use crate::ffi::buffer::{View, bytes_with};
+use crate::ffi::call;
+
+/// Reads a turn at most; then the others' turn comes first.
+const READS_PER_TURN: usize = 4;
+
+/// From this size on a read goes straight into the bytes object that the protocol gets: the
+/// copy out of the shared buffer would cost more than cutting the object to size.
+const BULK: usize = 64 * 1024;
+
+/// Room for a bulk read.
+const BULK_ROOM: usize = 256 * 1024;
+
+/// One read.
+enum Outcome<'py> {
+    Data(Bound<'py, PyAny>, usize),
+    EndOfStream,
+    Nothing,
+}
+
+/// Reads while there is something to read and somebody to take it.
+pub(super) fn read_ready(transport: &Bound<'_, SocketTransport>) -> PyResult<()> {
+    let py = transport.py();
+    let state = transport.get().state(py);
+    for _ in 0..READS_PER_TURN {
+        if !wants_data(state) {
+            return Ok(());
+        }
+        let buffered = matches!(
+            state.protocol.borrow().as_ref().map(|protocol| &protocol.receiver),
+            Some(Receiver::Buffered { .. })
+        );
+        if buffered { read_buffered(transport, state)? } else { read_streaming(transport, state)? }
+    }
+    if wants_data(state) {
+        super::stream::read_later(transport);
+    }
+    Ok(())
+}
+
+fn wants_data(state: &State) -> bool {
+    state.read.ready.get()
+        && state.started.get()
+        && !state.read.paused.get()
+        && !state.read.eof.get()
+        && !state.closing.get()
+}
+
+/// Remembers what a read of `len` out of `room` bytes says about what is left.
+fn note_read(state: &State, len: usize, room: usize) {
+    if len < room && state.read.short_read_is_empty && !state.read.hangup.get() {
+        state.read.ready.set(false);
+    }
+}
+
+fn read_streaming(transport: &Bound<'_, SocketTransport>, state: &State) -> PyResult<()> {
+    let py = transport.py();
+    let outcome = if state.read.bulk.get() { recv_bulk(py, state) } else { recv(py, state) };
+    match outcome? {
+        Ok(Outcome::Data(data, len)) => {
+            state.read.bulk.set(len >= BULK);
+            let receiver = match state.protocol.borrow().as_ref().map(|p| &p.receiver) {
+                Some(Receiver::Streaming { data_received }) => data_received.bind(py).clone(),
+                _ => return Ok(()),
+            };
+            let result = call::in_context(state.context.bind(py), || call::call1(&receiver, &data));
+            match result {
+                Ok(_) => Ok(()),
+                Err(error) => protocol_failed(transport, error, "data_received"),
+            }
+        }
+        Ok(Outcome::EndOfStream) => end_of_stream(transport, state),
+        Ok(Outcome::Nothing) => Ok(()),
+        Err(error) => read_failed(transport, error),
+    }
+}
+
+fn outcome<'py>(
+    result: io::Result<usize>,
+    state: &State,
+    room: usize,
+    data: impl FnOnce(usize) -> Bound<'py, PyAny>,
+) -> io::Result<Outcome<'py>> {
+    match result {
+        Ok(0) => Ok(Outcome::EndOfStream),
+        Ok(len) => {
+            note_read(state, len, room);
+            Ok(Outcome::Data(data(len), len))
+        }
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+            state.read.ready.set(false);
+            Ok(Outcome::Nothing)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+fn recv<'py>(py: Python<'py>, state: &State) -> PyResult<io::Result<Outcome<'py>>> {
+    let core = state.event_loop.bind(py).get().core(py);
+    Ok(core.with_read_buffer(|buffer| {
+        let result = socket::recv(state.fd.get(), buffer);
+        let room = buffer.len();
+        outcome(result, state, room, |len| PyBytes::new(py, &buffer[..len]).into_any())
+    }))
+}
+
+fn recv_bulk<'py>(py: Python<'py>, state: &State) -> PyResult<io::Result<Outcome<'py>>> {
+    let filled = bytes_with(py, BULK_ROOM, |room| {
+        socket::recv_uninit(state.fd.get(), room).map(|filled| filled.len())
+    })?;
+    Ok(match filled {
+        Ok(bytes) => {
+            let len = bytes.as_bytes().len();
+            outcome(Ok(len), state, BULK_ROOM, |_| bytes.into_any())
+        }
+        Err(error) => outcome(Err(error), state, BULK_ROOM, |_| py.None().into_bound(py)),
+    })
+}
+
+fn read_buffered(transport: &Bound<'_, SocketTransport>, state: &State) -> PyResult<()> {
+    let py = transport.py();
+    let methods = match state.protocol.borrow().as_ref().map(|protocol| &protocol.receiver) {
+        Some(Receiver::Buffered { get_buffer, buffer_updated }) => {
+            (get_buffer.bind(py).clone(), buffer_updated.bind(py).clone())
+        }
+        _ => return Ok(()),
+    };
+    let (get_buffer, buffer_updated) = methods;
+    let context = state.context.bind(py);
+    let hint = (-1_i32).into_pyobject(py)?.into_any();
+    let view = call::in_context(context, || call::call1(&get_buffer, &hint)).and_then(|buffer| {
+        let view = View::writable(&buffer)?;
+        if view.len() == 0 {
+            return Err(PyRuntimeError::new_err("get_buffer() returned an empty buffer"));
+        }
+        Ok(view)
+    });
+    let mut view = match view {
+        Ok(view) => view,
+        Err(error) => return protocol_failed(transport, error, "get_buffer"),
+    };
+    // get_buffer is the protocol's code: it may have paused or closed the transport.
+    if !wants_data(state) {
+        return Ok(());
+    }
+    let room = view.len();
+    let result = socket::recv(state.fd.get(), view.as_mut_slice(py));
+    drop(view);
+    match outcome(result, state, room, |_| py.None().into_bound(py)) {
+        Ok(Outcome::Data(_, len)) => {
+            let len = len.into_pyobject(py)?.into_any();
+            match call::in_context(context, || call::call1(&buffer_updated, &len)) {
+                Ok(_) => Ok(()),
+                Err(error) => protocol_failed(transport, error, "buffer_updated"),
+            }
+        }
+        Ok(Outcome::EndOfStream) => end_of_stream(transport, state),
+        Ok(Outcome::Nothing) => Ok(()),
+        Err(error) => read_failed(transport, error),
+    }
+}
+
+fn end_of_stream(transport: &Bound<'_, SocketTransport>, state: &State) -> PyResult<()> {
+    let py = transport.py();
+    state.read.ready.set(false);
+    state.read.eof.set(true);
+    let Some(protocol) = state.protocol(py) else { return Ok(()) };
+    let answer = call::in_context(state.context.bind(py), || {
+        protocol.call_method0(pyo3::intern!(py, "eof_received"))?.is_truthy()
+    });
+    match answer {
+        // The protocol keeps its half open: it goes on writing.
+        Ok(true) => Ok(()),
+        Ok(false) => close::close(transport),
+        Err(error) => protocol_failed(transport, error, "eof_received"),
+    }
+}
+
+fn read_failed(transport: &Bound<'_, SocketTransport>, error: io::Error) -> PyResult<()> {
+    transport.get().state(transport.py()).read.ready.set(false);
+    close::fatal_error(transport, error.into(), "Fatal read error on socket transport")
+}
+
+fn protocol_failed(
+    transport: &Bound<'_, SocketTransport>,
+    error: PyErr,
+    method: &str,
+) -> PyResult<()> {
+    if leaves_loop(transport.py(), &error) {
+        return Err(error);
+    }
+    let message = format!("Fatal error: protocol.{method}() call failed.");
+    close::fatal_error(transport, error, &message)
+}
