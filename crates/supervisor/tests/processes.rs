@@ -1,12 +1,11 @@
 //! Supervision of real processes: shells that stand in for workers.
 #![allow(clippy::expect_used, clippy::panic)] // a broken expectation is how a test fails
 
-use std::ffi::OsString;
-use std::io;
 use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
 use std::process::Child;
-use std::thread;
 use std::time::{Duration, Instant};
+use std::{env, fs, io, process, thread};
 
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, Signal, test_kill_process};
@@ -15,22 +14,52 @@ use weft_supervisor::policy::Level;
 use weft_supervisor::supervise::{Host, supervise};
 use weft_supervisor::worker::Launch;
 
+/// What a well-behaved worker does when its script has set the trap: be marked ready, and wait.
+const SERVE: &str = "touch $1/ready-$$; while :; do sleep 0.01; done";
+
+/// Called after each start with the number of workers started so far, and the folder.
+type OnStart = Box<dyn FnMut(usize, &Path)>;
+
 /// Starts `/bin/sh -c script` for each worker, and remembers what happened.
+///
+/// The scripts find a folder of their own in `$1`; `SERVE` in them stands for the words above.
 struct Shells {
-    script: &'static str,
+    script: String,
+    folder: PathBuf,
     started: Vec<u32>,
     log: Vec<String>,
-    on_start: Box<dyn FnMut(usize)>,
+    on_start: OnStart,
 }
 
 impl Shells {
-    fn new(script: &'static str) -> Self {
-        Self { script, started: Vec::new(), log: Vec::new(), on_start: Box::new(|_| {}) }
+    fn new(name: &str, script: &str) -> Self {
+        let folder = env::temp_dir().join(format!("weft-{}-{name}", process::id()));
+        fs::create_dir_all(&folder).expect("a new folder");
+        Self {
+            script: script.replace("SERVE", SERVE),
+            folder,
+            started: Vec::new(),
+            log: Vec::new(),
+            on_start: Box::new(|_, _| {}),
+        }
     }
 
-    /// Calls `then` with the number of workers started so far, after each.
-    fn on_start(mut self, then: impl FnMut(usize) + 'static) -> Self {
-        self.on_start = Box::new(then);
+    /// Reports the signals as soon as so many workers were started and `ready` of them are.
+    fn signal_when(
+        mut self,
+        count: usize,
+        ready: usize,
+        pipe: OwnedFd,
+        signals: &'static [Signal],
+    ) -> Self {
+        self.on_start = Box::new(move |started, folder| {
+            if started == count {
+                wait_for_marks(folder, ready);
+                for signal in signals {
+                    report(&pipe, *signal).expect("the pipe has room");
+                }
+            }
+        });
         self
     }
 
@@ -43,18 +72,33 @@ impl Shells {
     }
 }
 
+impl Drop for Shells {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}
+
 impl Host for Shells {
     fn spawn(&mut self, slot: usize) -> io::Result<Child> {
-        let arguments = ["-c", self.script].map(OsString::from).to_vec();
+        let folder = self.folder.clone().into_os_string();
+        let arguments = vec!["-c".into(), self.script.clone().into(), "sh".into(), folder];
         let launch = Launch { program: "/bin/sh".into(), arguments, sockets: vec![7] };
         let child = launch.spawn(slot)?;
         self.started.push(child.id());
-        (self.on_start)(self.started.len());
+        (self.on_start)(self.started.len(), &self.folder);
         Ok(child)
     }
 
     fn log(&mut self, _: Level, message: &str) {
         self.log.push(message.to_owned());
+    }
+}
+
+fn wait_for_marks(folder: &Path, count: usize) {
+    let began = Instant::now();
+    while fs::read_dir(folder).expect("it is there").count() < count {
+        assert!(began.elapsed() < Duration::from_secs(10), "the workers do not get ready");
+        thread::sleep(Duration::from_millis(2));
     }
 }
 
@@ -77,20 +121,14 @@ fn report(pipe: &OwnedFd, signal: Signal) -> rustix::io::Result<usize> {
 }
 
 /// A worker that ends well when asked.
-const WELL_BEHAVED: &str = "trap 'exit 0' TERM; while :; do sleep 0.01; done";
+const WELL_BEHAVED: &str = "trap 'exit 0' TERM; SERVE";
 /// A worker that does not.
-const DEAF: &str = "trap '' TERM; while :; do sleep 0.01; done";
+const DEAF: &str = "trap '' TERM; SERVE";
 
 #[test]
 fn workers_are_stopped_and_reaped() {
     let (reading, writing) = signals();
-    let mut shells = Shells::new(WELL_BEHAVED).on_start(move |count| {
-        if count == 3 {
-            // Time to set the trap; a worker without it would die of the signal, which is fine.
-            thread::sleep(Duration::from_millis(100));
-            report(&writing, Signal::TERM).expect("the pipe has room");
-        }
-    });
+    let mut shells = Shells::new("stop", WELL_BEHAVED).signal_when(3, 3, writing, &[Signal::TERM]);
     assert_eq!(supervise(3, None, &reading, &mut shells), Ok(0));
     assert_eq!(shells.started.len(), 3);
     shells.assert_no_worker_is_left();
@@ -101,21 +139,10 @@ fn workers_are_stopped_and_reaped() {
 #[test]
 fn a_killed_worker_is_replaced() {
     let (reading, writing) = signals();
-    let mut shells = Shells::new(
-        // The first worker kills itself, its replacement behaves.
-        "test -n \"$(echo $WEFT_WORKER | grep slot=0)\" && \
-         test ! -e /tmp/weft-$PPID-died && touch /tmp/weft-$PPID-died && kill -9 $$; \
-         trap 'exit 0' TERM; while :; do sleep 0.01; done",
-    )
-    .on_start(move |count| {
-        if count == 3 {
-            thread::sleep(Duration::from_millis(100));
-            report(&writing, Signal::INT).expect("the pipe has room");
-        }
-    });
+    // The first worker leaves a mark and kills itself, the others behave.
+    let script = "mkdir $1/died 2>/dev/null && kill -9 $$; trap 'exit 0' TERM; SERVE";
+    let mut shells = Shells::new("replace", script).signal_when(3, 3, writing, &[Signal::INT]);
     assert_eq!(supervise(2, None, &reading, &mut shells), Ok(0));
-    let mark = format!("/tmp/weft-{}-died", std::process::id());
-    std::fs::remove_file(mark).expect("the first worker left it");
     assert_eq!(shells.started.len(), 3);
     shells.assert_no_worker_is_left();
     assert!(shells.log.iter().any(|line| line.contains("died: killed by SIGKILL")));
@@ -124,10 +151,8 @@ fn a_killed_worker_is_replaced() {
 #[test]
 fn a_worker_that_fails_to_start_stops_the_others() {
     let (reading, _writing) = signals();
-    let mut shells = Shells::new(
-        "case $WEFT_WORKER in *slot=1*) exit 3;; esac; \
-         trap 'exit 0' TERM; while :; do sleep 0.01; done",
-    );
+    let script = "case $WEFT_WORKER in *slot=1*) exit 3;; esac; trap 'exit 0' TERM; SERVE";
+    let mut shells = Shells::new("fail", script);
     assert_eq!(supervise(2, None, &reading, &mut shells), Ok(3));
     assert_eq!(shells.started.len(), 2, "nothing was restarted");
     shells.assert_no_worker_is_left();
@@ -136,13 +161,8 @@ fn a_worker_that_fails_to_start_stops_the_others() {
 #[test]
 fn a_second_signal_kills_deaf_workers() {
     let (reading, writing) = signals();
-    let mut shells = Shells::new(DEAF).on_start(move |count| {
-        if count == 2 {
-            thread::sleep(Duration::from_millis(100));
-            report(&writing, Signal::INT).expect("the pipe has room");
-            report(&writing, Signal::INT).expect("the pipe has room");
-        }
-    });
+    let twice = &[Signal::INT, Signal::INT];
+    let mut shells = Shells::new("deaf", DEAF).signal_when(2, 2, writing, twice);
     let began = Instant::now();
     assert_eq!(supervise(2, None, &reading, &mut shells), Ok(1));
     assert!(began.elapsed() < Duration::from_secs(5));
@@ -171,7 +191,8 @@ fn a_program_that_is_not_there_is_a_failed_start() {
 fn no_worker_outlives_a_supervisor_that_breaks() {
     let (reading, writing) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK).expect("a pipe");
     let mut writing = Some(writing);
-    let mut shells = Shells::new(DEAF).on_start(move |_| drop(writing.take()));
+    let mut shells = Shells::new("break", DEAF);
+    shells.on_start = Box::new(move |_, _| drop(writing.take()));
     let outcome = supervise(1, None, &reading, &mut shells);
     assert_eq!(outcome, Err(Error::OsSupervise("the signal pipe was closed".to_owned())));
     shells.assert_no_worker_is_left();
@@ -181,8 +202,9 @@ fn no_worker_outlives_a_supervisor_that_breaks() {
 fn a_worker_has_no_input_and_a_group_of_its_own() {
     let (reading, _writing) = signals();
     let mut shells = Shells::new(
+        "alone",
         "read line && exit 1; \
-         test $(ps -o pgid= -p $$) = $$ || exit 1; \
+         test $(cut -d' ' -f5 /proc/$$/stat) = $$ || exit 1; \
          exit 3",
     );
     assert_eq!(supervise(1, None, &reading, &mut shells), Ok(3));
