@@ -13,7 +13,7 @@ import sys
 
 from weft import _core, logs
 
-USAGE, STARTUP, INTERRUPTED = 2, 3, 130
+STARTUP, INTERRUPTED = 3, 130
 
 
 def main(argv: list[str] | None = None) -> int:
