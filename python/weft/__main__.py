@@ -11,7 +11,7 @@ import logging
 import os
 import sys
 
-from weft import _core, logs
+from weft import _core, importer, logs
 
 STARTUP, INTERRUPTED = 3, 130
 
@@ -32,6 +32,7 @@ def run(settings: _core.Settings) -> int:
     """
     logs.configure(settings)
     try:
+        importer.refuse_during_import()
         inherited = _core.take_worker_sockets()
         if inherited is not None:
             return _serve(settings, inherited)

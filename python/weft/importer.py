@@ -24,7 +24,7 @@ from typing import Any, NoReturn
 
 from weft._core import StartupError
 
-__all__ = ["StartupError", "load_app"]
+__all__ = ["StartupError", "load_app", "refuse_during_import"]
 
 Application = Callable[..., Any]
 
@@ -56,6 +56,23 @@ def load_app(spec: str, *, factory: bool, app_dir: str) -> Application:
             '"%s" is a factory, so it is called; say so with --factory', spec
         )
     return _made_by(found, spec)
+
+
+def refuse_during_import() -> None:
+    """Raise StartupError if the application is being imported: then nothing may be served.
+
+    A program that serves itself, and lacks the usual guard, would start a server within the
+    server that imports it, and that one another.
+    """
+    if _importing:
+        raise StartupError(
+            f'"{_importing[-1]}" starts a server while it is imported by one; put that call '
+            f'under if __name__ == "__main__":'
+        )
+
+
+# The modules that are being imported, the innermost last.
+_importing: list[str] = []
 
 
 def _split(spec: str) -> tuple[str, str]:
@@ -90,6 +107,7 @@ def _respelled(module: str, colon: str, attribute: str) -> str | None:
 
 
 def _import(name: str, attribute: str, folder: pathlib.Path) -> ModuleType:
+    _importing.append(name)
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
@@ -101,6 +119,8 @@ def _import(name: str, attribute: str, folder: pathlib.Path) -> ModuleType:
         _fail_inside(error, f'importing "{name}" called sys.exit({error.code!r})')
     except Exception as error:
         _fail_inside(error, f'importing "{name}" failed: {_brief(error)}')
+    finally:
+        _importing.pop()
 
 
 def _is_missing(name: str, error: ModuleNotFoundError) -> bool:

@@ -92,6 +92,21 @@ def test_an_error_inside_the_application_shows_its_own_frames_alone(folder):
     assert all(str(folder) in frame for frame in frames)
 
 
+def test_a_program_that_serves_itself_without_a_guard_is_told_so(folder):
+    (folder / "script.py").write_text(
+        "import sys\n"
+        "from weft.__main__ import main\n"
+        "def app(settings, fds): ...\n"
+        "sys.exit(main(['script:app', '--port=0', '--workers=2']))\n"
+    )
+    result = weft("script:app", "--port=0", cwd=folder)
+    assert (
+        'ERROR:    "script" starts a server while it is imported by one; put that call under '
+        'if __name__ == "__main__":\n'
+    ) in result.stderr
+    assert result.returncode == 3
+
+
 def test_a_port_in_use_is_one_line_and_code_3(folder):
     with socket.create_server(("127.0.0.1", 0)) as holder:
         port = holder.getsockname()[1]

@@ -7,8 +7,9 @@
 //! 1. Every slot has one worker. One that dies is replaced: at once if it had served for
 //!    [`STABLE`], or if it is the slot's first quick death; then after a delay that doubles
 //!    from [`FIRST_DELAY`] to [`LONGEST_DELAY`].
-//! 2. A worker that fails at start-up (exit code 3) stops the whole service with that code: the
-//!    next try would fail the same way, and whoever started the service must see it.
+//! 2. A worker that fails at start-up (exit code 3, or 2 for an option that it cannot use) stops
+//!    the whole service with that code: the next try would fail the same way, and whoever
+//!    started the service must see it.
 //! 3. The first request to stop asks the workers to end, a second one kills them. With a limit
 //!    for graceful shutdown, workers that overstay it by [`KILL_MARGIN`] are killed too.
 //! 4. The supervisor ends when its last worker is gone, never earlier.
@@ -215,9 +216,9 @@ impl Policy {
         if self.phase != Phase::Running {
             return self.ended_in_stop(pid, ending);
         }
-        if ending == Ending::Code(exit_code::STARTUP) {
+        if let Ending::Code(code @ (exit_code::STARTUP | exit_code::USAGE)) = ending {
             let message = format!("Worker [{pid}] failed to start; its reason is above. Stopping.");
-            return self.begin_stop(exit_code::STARTUP, now, error(message));
+            return self.begin_stop(code, now, error(message));
         }
         let lived = now.saturating_sub(since);
         slot.failures = if lived < STABLE { slot.failures.saturating_add(1) } else { 0 };

@@ -15,7 +15,7 @@ use weft_supervisor::supervise::{Host, supervise};
 use weft_supervisor::worker::Launch;
 
 /// What a well-behaved worker does when its script has set the trap: be marked ready, and wait.
-const SERVE: &str = "touch $1/ready-$$; while :; do sleep 0.01; done";
+const SERVE: &str = ": > $1/ready-$$; while :; do sleep 0.01; done";
 
 /// Called after each start with the number of workers started so far, and the folder.
 type OnStart = Box<dyn FnMut(usize, &Path)>;

@@ -99,11 +99,13 @@ fn a_worker_that_ends_well_unasked_is_replaced_too() {
 
 #[test]
 fn a_failed_start_stops_everything_with_its_code() {
-    let mut policy = running(2, None);
-    let actions = ended(&mut policy, 0, Ending::Code(3), at(1));
-    assert!(messages(&actions)[0].starts_with("Worker [100] failed to start"));
-    assert_eq!(deeds(actions), [Action::Terminate(1)]);
-    assert_eq!(ended(&mut policy, 1, Ending::Code(0), at(2)), [Action::Finish(3)]);
+    for code in [2, 3] {
+        let mut policy = running(2, None);
+        let actions = ended(&mut policy, 0, Ending::Code(code), at(1));
+        assert!(messages(&actions)[0].starts_with("Worker [100] failed to start"));
+        assert_eq!(deeds(actions), [Action::Terminate(1)]);
+        assert_eq!(ended(&mut policy, 1, Ending::Code(0), at(2)), [Action::Finish(code)]);
+    }
 }
 
 #[test]
