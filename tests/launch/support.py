@@ -35,7 +35,8 @@ def app(settings, fds):
 
 def environment(**extra):
     inherited = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
-    return inherited | {"PYTHONPATH": str(STAND_IN), "PYTHONUNBUFFERED": "1"} | extra
+    # Not PYTHONUNBUFFERED: it cuts a printed line into writes that mix with other processes'.
+    return inherited | {"PYTHONPATH": str(STAND_IN)} | extra
 
 
 def weft(*arguments, cwd, **extra):

@@ -40,7 +40,9 @@ def test_workers_share_one_socket_and_stop_together(folder):
 
 
 def test_the_parent_does_not_import_the_application(folder):
-    (folder / "main.py").write_text("import os\nprint('by', os.getpid())\n" + PID_SERVER)
+    (folder / "main.py").write_text(
+        "import os\nprint('by', os.getpid(), flush=True)\n" + PID_SERVER
+    )
     with Running("main:app", "--port=0", "--workers=2", cwd=folder) as run:
         workers = workers_of(run, 2)
         assert run.stop() == 0
