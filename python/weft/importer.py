@@ -114,7 +114,7 @@ def _import(name: str, attribute: str, folder: pathlib.Path) -> ModuleType:
         if _is_missing(name, error):
             _fail_missing(name, attribute, folder)
         hint = f"; is it installed for {sys.executable}?" if error.name else ""
-        _fail_inside(error, f'importing "{name}" failed: {error}{hint}')
+        _fail_inside(error, f'importing "{name}" failed: {_first_line(error)}{hint}')
     except SystemExit as error:
         _fail_inside(error, f'importing "{name}" called sys.exit({error.code!r})')
     except Exception as error:
@@ -274,8 +274,12 @@ def _brief(error: BaseException) -> str:
     kind = type(error).__name__
     if isinstance(error, SyntaxError) and error.filename:
         return f"{kind}: {error.msg} ({os.path.relpath(error.filename)}, line {error.lineno})"
-    first, *_ = str(error).splitlines() or [""]
+    first = _first_line(error)
     return f"{kind}: {first}" if first else kind
+
+
+def _first_line(error: BaseException) -> str:
+    return next(iter(str(error).splitlines()), "")
 
 
 def _a(noun: str) -> str:
