@@ -1,11 +1,106 @@
-# The door to the house: every target builds what it needs in .venv.
+# The door to the house: `make` lists what it can do. Each target installs what it needs, and
+# builds again only what has changed.
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
 PYTHON ?= python3
-VENV := .venv
+# One environment for each interpreter, so that `make test PYTHON=python3.13` finds no modules
+# built for another.
+VENV ?= $(if $(filter python3,$(PYTHON)),.venv,.venv-$(notdir $(PYTHON)))
+HOST ?= 127.0.0.1
+PORT ?= 8000
+# More for pytest, for instance: make test ARGS="-k keep_alive --loop weft"
+ARGS ?=
+
 BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --quiet
+STAMPS := $(VENV)/stamps
+BENCH := $(VENV)-bench
+mark = @mkdir -p $(@D) && touch $@
+PURE := -p weft-reactor -p weft-protocol -p weft-supervisor
 
-.PHONY: install
-install: $(BIN)/python
-	$(BIN)/pip install --quiet .
+# pip builds in the tree, so its release build, `cargo test` and clippy share one target
+# directory, and the dependencies are compiled once for each profile.
+export CARGO_TARGET_DIR ?= $(CURDIR)/target
+# The interpreter that PyO3 is built for; for the wheel, maturin says it.
+lint docs: export PYO3_PYTHON := $(abspath $(BIN)/python)
 
-$(BIN)/python:
+# What the wheel is made of. Folders are listed too: their time changes when a file goes away.
+SOURCES := Cargo.toml Cargo.lock README.md LICENSE-MIT LICENSE-APACHE pyproject.toml \
+	$(shell find crates/*/src python -not -path '*/__pycache__*' \( -type d -o -name '*.rs' \
+		-o -name '*.py' -o -name '*.pyi' -o -name py.typed \)) $(wildcard crates/*/Cargo.toml)
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help install run test test-rust test-python stress lint fmt wheel docs clean
+.PHONY: bench bench-server bench-loop bench-memory
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+install: $(STAMPS)/weft ## build weft and install it into the environment
+
+run: $(STAMPS)/weft $(STAMPS)/examples ## serve examples/conversations at http://127.0.0.1:8000
+	$(BIN)/weft --app-dir examples --host $(HOST) --port $(PORT) conversations.app:app
+
+test: test-rust test-python ## every test: the pure crates, then all else through the wheel
+
+test-rust:
+	cargo test --locked --quiet $(PURE)
+
+test-python: $(STAMPS)/weft $(STAMPS)/examples $(STAMPS)/dev
+	$(BIN)/pytest $(ARGS)
+
+stress: $(STAMPS)/weft $(STAMPS)/examples $(STAMPS)/dev ## the tests that take minutes
+	$(BIN)/pytest -m stress $(ARGS)
+
+lint: $(STAMPS)/weft $(STAMPS)/examples $(STAMPS)/dev ## formats, lints and types; a warning is an error
+	cargo fmt --all --check
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/stubtest weft._core
+
+fmt: $(STAMPS)/dev ## rewrite the sources in the house's format
+	cargo fmt --all
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+bench: bench-server bench-loop ## compare with the peers, in one run each; needs wrk
+
+bench-server bench-loop bench-memory: bench-%: $(BENCH)/stamps/ready
+	$(BENCH)/bin/python -m benches.compare.$* $(ARGS)
+
+wheel: $(STAMPS)/venv ## build a wheel into dist/
+	$(PIP) wheel --no-deps --wheel-dir dist .
+
+docs: $(STAMPS)/venv ## the Rust documentation, private items too, into target/doc
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --document-private-items
+
+clean: ## remove everything that make has made
+	rm -rf $(VENV) $(BENCH) dist .pytest_cache .mypy_cache .ruff_cache
+	cargo clean
+
+$(STAMPS)/venv:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "weft needs Python 3.11 or newer")'
 	$(PYTHON) -m venv $(VENV)
+	$(PIP) install --upgrade 'pip>=25.1'  # the first that knows --group
+	$(mark)
+
+$(STAMPS)/weft: $(SOURCES) | $(STAMPS)/venv
+	$(PIP) install .
+	$(mark)
+
+$(STAMPS)/dev: pyproject.toml | $(STAMPS)/venv
+	$(PIP) install --group dev
+	$(mark)
+
+$(STAMPS)/examples: examples/requirements.txt | $(STAMPS)/venv
+	$(PIP) install -r $<
+	$(mark)
+
+# The peers get an environment of their own: the tests must pass without them.
+$(BENCH)/stamps/ready: benches/requirements.txt $(SOURCES)
+	$(PYTHON) -m venv $(BENCH)
+	$(BENCH)/bin/python -m pip --quiet install -r $< .
+	$(mark)

@@ -1,8 +1,10 @@
 //! The extension module `weft._core`: a table of contents, nothing else.
 
-use pyo3::prelude::*;
-
+mod event_loop;
+mod ffi;
 mod launch;
+
+use pyo3::prelude::*;
 
 /// weft's native half.
 #[pymodule(gil_used = true)]
@@ -10,14 +12,17 @@ mod _core {
     use super::*;
 
     #[pymodule_export]
-    use super::launch::{
+    use crate::event_loop::{EventLoop, SocketOperation};
+    #[pymodule_export]
+    use crate::launch::{
         Settings, StartupError, bind, parse_command_line, remove_socket_file, supervise,
         take_worker_sockets,
     };
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
-        module.add("__version__", env!("CARGO_PKG_VERSION"))?;
-        launch::complete(module)
+        event_loop::install(module)?;
+        launch::complete(module)?;
+        module.add("__version__", env!("CARGO_PKG_VERSION"))
     }
 }

@@ -1,0 +1,364 @@
+//! The loop's state: kernel objects, queues and flags.
+//!
+//! Rule of this file: no Python object is dropped and no Python code runs while a `RefCell`
+//! is borrowed, because both may come back here.
+
+use std::cell::{Cell, RefCell};
+use std::collections::{HashMap, VecDeque};
+use std::io;
+use std::os::fd::RawFd;
+use std::rc::Rc;
+use std::time::Duration;
+
+use pyo3::prelude::*;
+use pyo3::{PyTraverseError, PyVisit};
+use weft_reactor::registry::{Registry, Token};
+use weft_reactor::sys::{Events, Interest, Poller, Waker, monotonic_ns};
+use weft_reactor::timers::{Cancelled, TimerId, Timers};
+
+use super::EventLoop;
+use super::entry::Entry;
+use super::handle::{self, TimerHandle};
+use super::source::{Deferred, Source};
+use super::watch::Watch;
+use crate::ffi::call::TaskCallables;
+use crate::ffi::plain;
+
+/// Events fetched from the kernel at once.
+const EVENTS_PER_WAIT: usize = 512;
+
+/// The loop's shared read buffer. As large as a socket's default receive buffer, so that
+/// one read empties it.
+const READ_BUFFER: usize = 256 * 1024;
+
+/// The token of the waker; no registration gets it, because generations start at 1.
+const WAKER_TOKEN: u64 = u64::MAX;
+
+/// What is in the timer heap.
+pub(crate) enum Alarm {
+    /// A user's `call_later` or `call_at`.
+    Handle(Py<TimerHandle>),
+    /// The runtime's own.
+    Native(Box<dyn Deferred>),
+}
+
+/// The kernel's side of the loop.
+pub(super) struct Kernel {
+    pub(super) poller: Poller,
+    waker: Waker,
+}
+
+/// The state of one loop.
+pub(crate) struct Core {
+    kernel: RefCell<Option<Rc<Kernel>>>,
+    pub(super) ready: RefCell<VecDeque<Entry>>,
+    pub(super) timers: RefCell<Timers<Alarm>>,
+    sources: RefCell<Registry<Rc<dyn Source>>>,
+    /// Descriptors watched by number: `add_reader`, `sock_*`.
+    pub(super) watches: RefCell<HashMap<RawFd, Rc<Watch>>>,
+    dirty: RefCell<Vec<Token>>,
+    any_dirty: Cell<bool>,
+    /// Whether an entry is running, so that a flush will follow.
+    in_callback: Cell<bool>,
+    /// Whether the thread sits in the kernel without the GIL and needs a wake-up to see work.
+    parked: Cell<bool>,
+    pub(super) stopping: Cell<bool>,
+    pub(super) closed: Cell<bool>,
+    pub(super) debug: Cell<bool>,
+    pub(super) thread_id: RefCell<Option<Py<PyAny>>>,
+    pub(super) last_poll: Cell<u64>,
+    pub(super) task_callables: Cell<TaskCallables>,
+    read_buffer: Cell<Option<Box<[u8]>>>,
+    events: Cell<Option<Events>>,
+}
+
+impl Core {
+    pub(super) fn new() -> io::Result<Self> {
+        let poller = Poller::new()?;
+        let waker = Waker::new(&poller, WAKER_TOKEN)?;
+        Ok(Self {
+            kernel: RefCell::new(Some(Rc::new(Kernel { poller, waker }))),
+            ready: RefCell::default(),
+            timers: RefCell::default(),
+            sources: RefCell::default(),
+            watches: RefCell::default(),
+            dirty: RefCell::default(),
+            any_dirty: Cell::new(false),
+            in_callback: Cell::new(false),
+            parked: Cell::new(false),
+            stopping: Cell::new(false),
+            closed: Cell::new(false),
+            debug: Cell::new(false),
+            thread_id: RefCell::new(None),
+            last_poll: Cell::new(0),
+            task_callables: Cell::default(),
+            read_buffer: Cell::new(None),
+            events: Cell::new(Some(Events::with_capacity(EVENTS_PER_WAIT))),
+        })
+    }
+
+    fn kernel(&self) -> io::Result<Rc<Kernel>> {
+        self.kernel.borrow().clone().ok_or_else(|| io::Error::other("Event loop is closed"))
+    }
+
+    // --- the ready queue -----------------------------------------------------------------
+
+    /// Puts `entry` at the end of the ready queue.
+    #[inline]
+    pub(crate) fn schedule(&self, entry: Entry) {
+        self.ready.borrow_mut().push_back(entry);
+    }
+
+    /// Schedules native work.
+    pub(crate) fn defer(&self, work: Box<dyn Deferred>) {
+        self.schedule(Entry::Native(work));
+    }
+
+    /// Makes the loop look at its ready queue if it is parked. For other threads.
+    #[inline]
+    pub(super) fn wake(&self) -> io::Result<()> {
+        if self.parked.replace(false) { self.kernel()?.waker.wake() } else { Ok(()) }
+    }
+
+    // --- timers --------------------------------------------------------------------------
+
+    /// Runs `work` at `deadline` (nanoseconds of `CLOCK_MONOTONIC`) or a little later.
+    pub(crate) fn set_alarm(&self, deadline: u64, work: Box<dyn Deferred>) {
+        self.timers.borrow_mut().insert(deadline, Alarm::Native(work));
+    }
+
+    pub(super) fn timer_cancelled(&self, py: Python<'_>, id: TimerId) {
+        let is_dead = |alarm: &Alarm| match alarm {
+            Alarm::Handle(handle) => plain::value(handle.bind(py)).as_ref().is_cancelled(),
+            Alarm::Native(_) => false,
+        };
+        let removed = self.timers.borrow_mut().cancelled(id, is_dead);
+        match removed {
+            Cancelled::None => {}
+            Cancelled::One(alarm) => drop(alarm),
+            Cancelled::Many(alarms) => drop(alarms),
+        }
+    }
+
+    /// Moves the timers that are due to the ready queue.
+    pub(super) fn fire_timers(&self, py: Python<'_>) {
+        if self.timers.borrow().is_empty() {
+            return;
+        }
+        let now = monotonic_ns();
+        loop {
+            let due = self.timers.borrow_mut().pop_due(now);
+            match due {
+                None => return,
+                Some(Alarm::Native(work)) => self.defer(work),
+                Some(Alarm::Handle(handle)) => {
+                    let handle = handle.into_bound(py);
+                    let state = plain::value(&handle);
+                    state.set_timer(None);
+                    if state.as_ref().is_cancelled() {
+                        self.timers.borrow_mut().popped_dead();
+                    } else {
+                        self.schedule(Entry::Timer(handle.unbind()));
+                    }
+                }
+            }
+        }
+    }
+
+    // --- descriptors ---------------------------------------------------------------------
+
+    /// Registers `source` for `fd`; it is called from the next turn on.
+    pub(crate) fn register(
+        &self,
+        fd: RawFd,
+        interest: Interest,
+        source: Rc<dyn Source>,
+    ) -> io::Result<Token> {
+        let kernel = self.kernel()?;
+        let token = self.sources.borrow_mut().insert(source);
+        match kernel.poller.add(fd, token.into(), interest) {
+            Ok(()) => Ok(token),
+            Err(error) => {
+                let source = self.sources.borrow_mut().remove(token);
+                drop(source);
+                Err(error)
+            }
+        }
+    }
+
+    /// Changes what a registered descriptor is watched for.
+    pub(crate) fn modify(&self, fd: RawFd, token: Token, interest: Interest) -> io::Result<()> {
+        self.kernel()?.poller.modify(fd, token.into(), interest)
+    }
+
+    /// Ends a registration. `fd` must still be open, or have been closed by its only owner.
+    pub(crate) fn deregister(&self, fd: RawFd, token: Token) {
+        let source = self.sources.borrow_mut().remove(token);
+        if source.is_some()
+            && let Ok(kernel) = self.kernel()
+        {
+            // A descriptor that was closed behind our back is gone from the kernel's set.
+            let _ = kernel.poller.delete(fd);
+        }
+    }
+
+    /// [`deregister`](Self::deregister) for an owner that closes `fd` right after: the
+    /// kernel forgets a closed descriptor by itself, which saves a system call.
+    pub(crate) fn forget(&self, token: Token) {
+        let source = self.sources.borrow_mut().remove(token);
+        drop(source);
+    }
+
+    pub(super) fn source(&self, token: Token) -> Option<Rc<dyn Source>> {
+        self.sources.borrow().get(token).cloned()
+    }
+
+    // --- end-of-callback flush -----------------------------------------------------------
+
+    /// Asks for [`Source::flush`] at the end of the running callback. False if none runs:
+    /// the caller then flushes itself, now.
+    #[inline]
+    pub(crate) fn flush_later(&self, token: Token) -> bool {
+        if !self.in_callback.get() {
+            return false;
+        }
+        self.dirty.borrow_mut().push(token);
+        self.any_dirty.set(true);
+        true
+    }
+
+    /// Flushes what the callback that just ended wrote.
+    #[inline]
+    fn flush_dirty(&self, py: Python<'_>) -> PyResult<()> {
+        if self.any_dirty.get() { self.flush_dirty_now(py) } else { Ok(()) }
+    }
+
+    fn flush_dirty_now(&self, py: Python<'_>) -> PyResult<()> {
+        // A flush may call `pause_writing`, which may write again: index, do not iterate.
+        let mut index = 0;
+        loop {
+            let token = self.dirty.borrow().get(index).copied();
+            let Some(token) = token else { break };
+            index += 1;
+            if let Some(source) = self.source(token) {
+                source.flush(py)?;
+            }
+        }
+        self.dirty.borrow_mut().clear();
+        self.any_dirty.set(false);
+        Ok(())
+    }
+
+    // --- a turn --------------------------------------------------------------------------
+
+    /// Runs `entry` and what must follow it.
+    #[inline]
+    pub(super) fn run_entry(
+        &self,
+        event_loop: &Bound<'_, EventLoop>,
+        entry: Entry,
+    ) -> PyResult<()> {
+        self.in_callback.set(true);
+        let result =
+            if self.debug.get() { entry.run_timed(event_loop) } else { entry.run(event_loop) };
+        let flushed = self.flush_dirty(event_loop.py());
+        self.in_callback.set(false);
+        result.and(flushed)
+    }
+
+    /// Asks the kernel for events and queues them. With the GIL held when `timeout` is zero,
+    /// without it otherwise.
+    pub(super) fn poll(&self, py: Python<'_>, timeout: Option<Duration>) -> PyResult<()> {
+        let kernel = self.kernel()?;
+        let mut events =
+            self.events.take().unwrap_or_else(|| Events::with_capacity(EVENTS_PER_WAIT));
+        let outcome = if timeout == Some(Duration::ZERO) {
+            kernel.poller.wait(&mut events, timeout)
+        } else {
+            self.parked.set(true);
+            let poller = &kernel.poller;
+            let outcome = py.detach(|| poller.wait(&mut events, timeout));
+            self.parked.set(false);
+            outcome
+        };
+        self.last_poll.set(monotonic_ns());
+        if outcome.is_ok() {
+            let mut ready = self.ready.borrow_mut();
+            for event in events.iter().filter(|event| event.token != WAKER_TOKEN) {
+                ready.push_back(Entry::Io(Token::from(event.token), event.readiness));
+            }
+        }
+        self.events.set(Some(events));
+        // Python's own signal handlers run here: a parked loop executes no bytecode.
+        py.check_signals()?;
+        match outcome {
+            Err(error) if !Poller::is_interrupted(&error) => Err(error.into()),
+            _ => Ok(()),
+        }
+    }
+
+    // --- the read buffer -----------------------------------------------------------------
+
+    /// Lends the shared read buffer. A nested borrower gets one of its own.
+    pub(crate) fn with_read_buffer<R>(&self, body: impl FnOnce(&mut [u8]) -> R) -> R {
+        let mut buffer =
+            self.read_buffer.take().unwrap_or_else(|| vec![0; READ_BUFFER].into_boxed_slice());
+        let result = body(&mut buffer);
+        self.read_buffer.set(Some(buffer));
+        result
+    }
+
+    // --- the end -------------------------------------------------------------------------
+
+    /// Lets go of everything; idempotent.
+    pub(super) fn close(&self, py: Python<'_>) {
+        self.closed.set(true);
+        let sources = self.sources.borrow_mut().take_all();
+        for source in &sources {
+            source.abandon(py);
+        }
+        self.drop_objects();
+        drop(sources);
+        let kernel = self.kernel.take();
+        drop(kernel);
+    }
+
+    /// Drops every Python object the loop holds.
+    pub(super) fn drop_objects(&self) {
+        let ready = self.ready.take();
+        let timers = self.timers.borrow_mut().take_all();
+        let watches = self.watches.take();
+        let sources = self.sources.borrow_mut().take_all();
+        self.dirty.borrow_mut().clear();
+        let thread_id = self.thread_id.take();
+        // Handles are not tracked by the collector: what somebody else still holds must not
+        // keep its callback, which may hold that somebody.
+        for entry in &ready {
+            entry.clear();
+        }
+        for alarm in &timers {
+            if let Alarm::Handle(handle) = alarm {
+                handle::clear_timer(handle);
+            }
+        }
+        drop((ready, timers, watches, sources, thread_id));
+    }
+
+    pub(super) fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
+        if let Ok(ready) = self.ready.try_borrow() {
+            ready.iter().try_for_each(|entry| entry.traverse(visit))?;
+        }
+        if let Ok(timers) = self.timers.try_borrow() {
+            timers.iter().try_for_each(|alarm| match alarm {
+                Alarm::Handle(handle) => {
+                    handle::traverse_queued(plain::as_base_during_gc(handle), visit)
+                }
+                Alarm::Native(work) => work.traverse(visit),
+            })?;
+        }
+        if let Ok(sources) = self.sources.try_borrow() {
+            sources.iter().try_for_each(|source| source.traverse(visit))?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,220 @@
+//! `call_soon` and its kin: the calls that everything else is made of.
+
+use pyo3::exceptions::{PyRuntimeError, PyTypeError};
+use pyo3::intern;
+use pyo3::prelude::*;
+use weft_reactor::sys::monotonic_ns;
+
+use super::EventLoop;
+use super::core::{Alarm, Core};
+use super::entry::Entry;
+use super::handle::{self, Callback, check_callable};
+use crate::ffi::{call, plain};
+use crate::ffi::method::{Arguments, FastMethod, Method};
+
+/// `call_soon(callback, *args, context=None)`
+pub(super) struct CallSoon;
+/// `call_soon_threadsafe(callback, *args, context=None)`
+pub(super) struct CallSoonThreadsafe;
+/// `call_later(delay, callback, *args, context=None)`
+pub(super) struct CallLater;
+/// `call_at(when, callback, *args, context=None)`
+pub(super) struct CallAt;
+
+impl FastMethod for CallSoon {
+    type Receiver = EventLoop;
+    const NAME: &'static std::ffi::CStr = c"call_soon";
+    const DOC: &'static std::ffi::CStr = c"call_soon($self, callback, /, *args, context=None)\n--\n\nArrange for callback(*args) to be called in the next turn of the loop.\n\nCallbacks run in the order in which they are registered, each exactly once, in context\nor in a copy of the current one. Returns a Handle.";
+    const BODY: Method<EventLoop> = call_soon;
+}
+
+impl FastMethod for CallSoonThreadsafe {
+    type Receiver = EventLoop;
+    const NAME: &'static std::ffi::CStr = c"call_soon_threadsafe";
+    const DOC: &'static std::ffi::CStr = c"call_soon_threadsafe($self, callback, /, *args, context=None)\n--\n\nLike call_soon(), from any thread.";
+    const BODY: Method<EventLoop> = call_soon_threadsafe;
+}
+
+impl FastMethod for CallLater {
+    type Receiver = EventLoop;
+    const NAME: &'static std::ffi::CStr = c"call_later";
+    const DOC: &'static std::ffi::CStr = c"call_later($self, delay, callback, /, *args, context=None)\n--\n\nArrange for callback(*args) to be called after delay seconds (int or float), never\nearlier. Returns a TimerHandle.";
+    const BODY: Method<EventLoop> = call_later;
+}
+
+impl FastMethod for CallAt {
+    type Receiver = EventLoop;
+    const NAME: &'static std::ffi::CStr = c"call_at";
+    const DOC: &'static std::ffi::CStr = c"call_at($self, when, callback, /, *args, context=None)\n--\n\nLike call_later(), at an absolute time of loop.time().";
+    const BODY: Method<EventLoop> = call_at;
+}
+
+/// The callback, its arguments and the context of one call.
+struct Request<'a, 'py> {
+    callable: Borrowed<'a, 'py, PyAny>,
+    arguments: &'a [Borrowed<'a, 'py, PyAny>],
+    context: Option<Borrowed<'a, 'py, PyAny>>,
+}
+
+impl<'a, 'py> Request<'a, 'py> {
+    /// Splits what follows the first `skip` positional arguments.
+    #[inline]
+    fn parse(
+        event_loop: &Bound<'py, EventLoop>,
+        method: &str,
+        arguments: Arguments<'a, 'py>,
+        skip: usize,
+    ) -> PyResult<Self> {
+        let Some((callable, rest)) =
+            arguments.positional().get(skip..).and_then(|given| given.split_first())
+        else {
+            return Err(PyTypeError::new_err(format!(
+                "{method}() missing {} required positional argument(s)",
+                skip + 1 - arguments.positional().len()
+            )));
+        };
+        let context = arguments
+            .only_keyword(method, intern!(event_loop.py(), "context"))?
+            .filter(|context| !context.is_none());
+        Ok(Self { callable: *callable, arguments: rest, context })
+    }
+
+    #[inline]
+    fn context(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match self.context {
+            Some(context) => Ok(context.to_owned()),
+            None => call::copy_context(py),
+        }
+    }
+
+    #[inline]
+    fn callback(&self) -> Callback {
+        Callback {
+            callable: self.callable.to_owned().unbind(),
+            arguments: self.arguments.iter().map(|argument| Py::from(*argument)).collect(),
+        }
+    }
+}
+
+#[cold]
+fn closed() -> PyErr {
+    PyRuntimeError::new_err("Event loop is closed")
+}
+
+#[inline]
+fn admit(
+    event_loop: &Bound<'_, EventLoop>,
+    core: &Core,
+    request: &Request<'_, '_>,
+    method: &str,
+    own_thread: bool,
+) -> PyResult<()> {
+    if core.closed.get() {
+        return Err(closed());
+    }
+    if core.debug.get() {
+        if own_thread {
+            event_loop.call_method0("_check_thread")?;
+        }
+        check_callable(&request.callable, method)?;
+    }
+    Ok(())
+}
+
+#[inline]
+fn soon<'py>(
+    event_loop: &Bound<'py, EventLoop>,
+    core: &Core,
+    request: &Request<'_, 'py>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let py = event_loop.py();
+    let handle = handle::new_handle(event_loop, request.callback(), request.context(py)?)?;
+    core.schedule(Entry::Handle(handle.clone().unbind()));
+    Ok(handle.into_any())
+}
+
+fn call_soon<'py>(
+    event_loop: &Bound<'py, EventLoop>,
+    arguments: Arguments<'_, 'py>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let py = event_loop.py();
+    let core = event_loop.get().core(py);
+    let request = Request::parse(event_loop, "call_soon", arguments, 0)?;
+    admit(event_loop, core, &request, "call_soon", true)?;
+    if let Some(context) = request.context
+        && request.arguments.len() <= 1
+        && !core.debug.get()
+    {
+        let mut task_callables = core.task_callables.get();
+        let own = task_callables.recognise(&request.callable);
+        core.task_callables.set(task_callables);
+        if own {
+            core.schedule(Entry::Call {
+                callable: request.callable.to_owned().unbind(),
+                argument: request.arguments.first().map(|argument| Py::from(*argument)),
+                context: context.to_owned().unbind(),
+            });
+            return Ok(py.None().into_bound(py));
+        }
+    }
+    soon(event_loop, core, &request)
+}
+
+fn call_soon_threadsafe<'py>(
+    event_loop: &Bound<'py, EventLoop>,
+    arguments: Arguments<'_, 'py>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let core = event_loop.get().core(event_loop.py());
+    let request = Request::parse(event_loop, "call_soon_threadsafe", arguments, 0)?;
+    admit(event_loop, core, &request, "call_soon_threadsafe", false)?;
+    let handle = soon(event_loop, core, &request)?;
+    core.wake()?;
+    Ok(handle)
+}
+
+fn timer<'py>(
+    event_loop: &Bound<'py, EventLoop>,
+    core: &Core,
+    when: f64,
+    request: &Request<'_, 'py>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let py = event_loop.py();
+    let context = request.context(py)?;
+    let handle = handle::new_timer_handle(event_loop, when, request.callback(), context)?;
+    // Rounded up, so that a timer never fires early; the cast saturates (inf, NaN).
+    let deadline = (when * 1e9).ceil() as u64;
+    let alarm = Alarm::Handle(handle.clone().unbind());
+    let id = core.timers.borrow_mut().insert(deadline, alarm);
+    plain::value(&handle).set_timer(Some(id));
+    Ok(handle.into_any())
+}
+
+fn call_later<'py>(
+    event_loop: &Bound<'py, EventLoop>,
+    arguments: Arguments<'_, 'py>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let core = event_loop.get().core(event_loop.py());
+    let request = Request::parse(event_loop, "call_later", arguments, 1)?;
+    let delay = arguments.positional()[0];
+    if delay.is_none() {
+        return Err(PyTypeError::new_err("delay must not be None"));
+    }
+    let delay: f64 = delay.extract()?;
+    admit(event_loop, core, &request, "call_later", true)?;
+    timer(event_loop, core, monotonic_ns() as f64 / 1e9 + delay, &request)
+}
+
+fn call_at<'py>(
+    event_loop: &Bound<'py, EventLoop>,
+    arguments: Arguments<'_, 'py>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let core = event_loop.get().core(event_loop.py());
+    let request = Request::parse(event_loop, "call_at", arguments, 1)?;
+    let when = arguments.positional()[0];
+    if when.is_none() {
+        return Err(PyTypeError::new_err("when cannot be None"));
+    }
+    let when: f64 = when.extract()?;
+    admit(event_loop, core, &request, "call_at", true)?;
+    timer(event_loop, core, when, &request)
+}

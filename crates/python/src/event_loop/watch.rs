@@ -1,0 +1,298 @@
+//! Descriptors watched by number: `add_reader`, `add_writer`, and the waits of `sock_*`.
+//!
+//! `add_reader` and `add_writer` promise level-triggered callbacks, so a watch with a user's
+//! callback is registered for exactly those. A watch that only serves `sock_*` is
+//! edge-triggered in both directions and stays registered between operations: an operation
+//! that has to wait costs no `epoll_ctl`. It belongs to one socket object, and a descriptor
+//! number that reappears in another object's hands gets a new watch.
+
+use std::cell::{Cell, RefCell};
+use std::os::fd::RawFd;
+use std::rc::Rc;
+
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::PyWeakrefReference;
+use pyo3::types::PyWeakrefMethods;
+use pyo3::{PyTraverseError, PyVisit};
+use weft_reactor::registry::Token;
+use weft_reactor::sys::{Interest, Readiness};
+
+use super::core::Core;
+use super::handle::{self, Handle};
+use super::source::Source;
+
+/// One direction of a watched descriptor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Direction {
+    Read,
+    Write,
+}
+
+#[derive(Default)]
+struct Half {
+    /// The user's callback.
+    handle: RefCell<Option<Py<Handle>>>,
+    /// Futures of `sock_*` operations that wait.
+    waiters: RefCell<Vec<Py<PyAny>>>,
+    /// Edge-triggered only: whether the next operation is worth a system call.
+    ready: Cell<bool>,
+}
+
+impl Half {
+    fn wanted(&self) -> bool {
+        self.handle.borrow().is_some() || !self.waiters.borrow().is_empty()
+    }
+
+    fn fire(&self, py: Python<'_>) -> PyResult<()> {
+        self.ready.set(true);
+        let waiters = self.waiters.take();
+        for waiter in waiters {
+            let waiter = waiter.into_bound(py);
+            if !waiter.call_method0(intern!(py, "done"))?.is_truthy()? {
+                waiter.call_method1(intern!(py, "set_result"), (py.None(),))?;
+            }
+        }
+        let handle = self.handle.borrow().as_ref().map(|handle| handle.clone_ref(py));
+        match handle {
+            Some(handle) => handle::run_again(handle.bind(py)),
+            None => Ok(()),
+        }
+    }
+
+    fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
+        if let Ok(handle) = self.handle.try_borrow() {
+            if let Some(handle) = handle.as_ref() {
+                handle::traverse_queued(handle, visit)?;
+            }
+        }
+        if let Ok(waiters) = self.waiters.try_borrow() {
+            waiters.iter().try_for_each(|waiter| visit.call(waiter))?;
+        }
+        Ok(())
+    }
+}
+
+/// A watched descriptor.
+pub(super) struct Watch {
+    fd: RawFd,
+    token: Cell<Option<Token>>,
+    interest: Cell<Interest>,
+    read: Half,
+    write: Half,
+    /// The socket object of a watch made by `sock_*`, weakly.
+    socket: Option<Py<PyWeakrefReference>>,
+}
+
+impl Watch {
+    fn half(&self, direction: Direction) -> &Half {
+        match direction {
+            Direction::Read => &self.read,
+            Direction::Write => &self.write,
+        }
+    }
+
+    /// Whether an operation is worth a system call, or would only hear `EAGAIN`.
+    pub(super) fn may_be_ready(&self, direction: Direction) -> bool {
+        self.half(direction).ready.get() || self.interest.get() != Interest::edge()
+    }
+
+    /// An operation has emptied (or filled) the socket: only the next edge makes it ready.
+    pub(super) fn exhausted(&self, direction: Direction) {
+        self.half(direction).ready.set(false);
+    }
+
+    fn serves(&self, socket: &Bound<'_, PyAny>) -> bool {
+        let Some(reference) = &self.socket else { return false };
+        reference.bind(socket.py()).upgrade().is_some_and(|owner| owner.is(socket))
+    }
+
+    fn level(&self) -> bool {
+        self.read.handle.borrow().is_some() || self.write.handle.borrow().is_some()
+    }
+}
+
+impl Source for Watch {
+    fn ready(&self, py: Python<'_>, readiness: Readiness) -> PyResult<()> {
+        if readiness.is_readable() {
+            self.read.fire(py)?;
+        }
+        if readiness.is_writable() {
+            self.write.fire(py)?;
+        }
+        Ok(())
+    }
+
+    fn describe(&self, py: Python<'_>) -> String {
+        let name = |half: &Half| {
+            let handle = half.handle.borrow().as_ref().map(|handle| handle.clone_ref(py))?;
+            handle.bind(py).as_any().repr().ok().map(|repr| repr.to_string())
+        };
+        let names: Vec<_> = [name(&self.read), name(&self.write)].into_iter().flatten().collect();
+        if names.is_empty() { format!("<fd {}>", self.fd) } else { names.join(" and ") }
+    }
+
+    fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
+        self.read.traverse(visit)?;
+        self.write.traverse(visit)?;
+        visit.call(&self.socket)
+    }
+}
+
+impl Core {
+    /// Sets or replaces the user's callback for one direction of `fd`.
+    pub(super) fn add_watch(
+        &self,
+        py: Python<'_>,
+        fd: RawFd,
+        direction: Direction,
+        handle: Py<Handle>,
+    ) -> PyResult<()> {
+        let watch = self.watches.borrow().get(&fd).cloned();
+        let watch = match watch {
+            Some(watch) => watch,
+            None => self.new_watch(fd, None, level(direction))?,
+        };
+        let previous = watch.half(direction).handle.replace(Some(handle));
+        if let Some(previous) = previous {
+            previous.call_method0(py, intern!(py, "cancel"))?;
+        }
+        self.update_watch(&watch)
+    }
+
+    /// Removes the user's callback for one direction of `fd`; false if there was none.
+    pub(super) fn remove_watch(
+        &self,
+        py: Python<'_>,
+        fd: RawFd,
+        direction: Direction,
+    ) -> PyResult<bool> {
+        let Some(watch) = self.watches.borrow().get(&fd).cloned() else { return Ok(false) };
+        let Some(handle) = watch.half(direction).handle.take() else { return Ok(false) };
+        handle.call_method0(py, intern!(py, "cancel"))?;
+        self.update_watch(&watch)?;
+        Ok(true)
+    }
+
+    /// The watch of a socket object, made and registered if there is none.
+    pub(super) fn socket_watch(&self, socket: &Bound<'_, PyAny>, fd: RawFd) -> PyResult<Rc<Watch>> {
+        if let Some(watch) = self.known_socket_watch(socket, fd) {
+            return Ok(watch);
+        }
+        let stale = self.watches.borrow_mut().remove(&fd);
+        if let Some(stale) = stale {
+            if stale.level() {
+                // The user also watches this number: share the watch, in level mode.
+                self.watches.borrow_mut().insert(fd, Rc::clone(&stale));
+                return Ok(stale);
+            }
+            if let Some(token) = stale.token.get() {
+                self.deregister(fd, token);
+            }
+        }
+        let reference = PyWeakrefReference::new(socket)?.unbind();
+        self.new_watch(fd, Some(reference), Interest::edge())
+    }
+
+    /// The watch of a socket object, if it has one already.
+    pub(super) fn known_socket_watch(
+        &self,
+        socket: &Bound<'_, PyAny>,
+        fd: RawFd,
+    ) -> Option<Rc<Watch>> {
+        let watch = self.watches.borrow().get(&fd).cloned()?;
+        watch.serves(socket).then_some(watch)
+    }
+
+    /// Makes `future` wait for one direction of a socket object.
+    pub(super) fn wait_for_socket(
+        &self,
+        socket: &Bound<'_, PyAny>,
+        fd: RawFd,
+        direction: Direction,
+        future: &Bound<'_, PyAny>,
+    ) -> PyResult<()> {
+        let watch = self.socket_watch(socket, fd)?;
+        let mut waiters = watch.half(direction).waiters.take();
+        // Operations that were cancelled leave their future behind until the next event.
+        if waiters.len() > 16 {
+            let py = socket.py();
+            waiters.retain(|waiter| {
+                waiter.call_method0(py, intern!(py, "done")).and_then(|d| d.is_truthy(py)).is_ok_and(|done| !done)
+            });
+        }
+        waiters.push(future.clone().unbind());
+        let added = watch.half(direction).waiters.replace(waiters);
+        drop(added);
+        self.update_watch(&watch)
+    }
+
+    fn new_watch(
+        &self,
+        fd: RawFd,
+        socket: Option<Py<PyWeakrefReference>>,
+        interest: Interest,
+    ) -> PyResult<Rc<Watch>> {
+        let watch = Rc::new(Watch {
+            fd,
+            token: Cell::new(None),
+            interest: Cell::new(interest),
+            read: Half::default(),
+            write: Half::default(),
+            socket,
+        });
+        let token = self.register(fd, interest, Rc::clone(&watch) as Rc<dyn Source>).map_err(|error| {
+            if error.kind() == std::io::ErrorKind::AlreadyExists {
+                PyRuntimeError::new_err(format!("File descriptor {fd} is used by a transport"))
+            } else {
+                error.into()
+            }
+        })?;
+        watch.token.set(Some(token));
+        let replaced = self.watches.borrow_mut().insert(fd, Rc::clone(&watch));
+        drop(replaced);
+        Ok(watch)
+    }
+
+    /// Brings the kernel's view of a watch in line with what it is wanted for.
+    fn update_watch(&self, watch: &Rc<Watch>) -> PyResult<()> {
+        let Some(token) = watch.token.get() else { return Ok(()) };
+        let idle = !watch.read.wanted() && !watch.write.wanted();
+        if idle && watch.socket.is_none() {
+            watch.token.set(None);
+            let removed = self.watches.borrow_mut().remove(&watch.fd);
+            self.deregister(watch.fd, token);
+            drop(removed);
+            return Ok(());
+        }
+        let interest = if watch.level() || watch.socket.is_none() {
+            Interest::level(watch.read.wanted(), watch.write.wanted())
+        } else {
+            Interest::edge()
+        };
+        if interest != watch.interest.replace(interest) {
+            match self.modify(watch.fd, token, interest) {
+                // The number was closed and opened again behind our back: start afresh.
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                    self.rewatch(watch, interest)?;
+                }
+                other => other?,
+            }
+        }
+        Ok(())
+    }
+
+    fn rewatch(&self, watch: &Rc<Watch>, interest: Interest) -> PyResult<()> {
+        if let Some(token) = watch.token.take() {
+            self.forget(token);
+        }
+        let token = self.register(watch.fd, interest, Rc::clone(watch) as Rc<dyn Source>)?;
+        watch.token.set(Some(token));
+        Ok(())
+    }
+}
+
+fn level(direction: Direction) -> Interest {
+    Interest::level(direction == Direction::Read, direction == Direction::Write)
+}

@@ -1,0 +1,63 @@
+//! `am_send` for native awaitables.
+//!
+//! PyO3 offers `__next__`, whose result travels in a `StopIteration` object. With `am_send`
+//! (PEP 492's protocol in C, since 3.10) `await` takes the result directly.
+
+use pyo3::ffi;
+use pyo3::prelude::*;
+use pyo3::types::PyType;
+
+use super::method::attached;
+
+/// How one step of an awaitable ended.
+pub(crate) enum Step<'py> {
+    /// It waits: the object for the task, a future or `None`.
+    Yield(Bound<'py, PyAny>),
+    /// It is done.
+    Return(Bound<'py, PyAny>),
+}
+
+/// A native awaitable: one step at a time.
+pub(crate) trait Awaitable: pyo3::PyClass {
+    /// Goes on until the next suspension or the end.
+    fn step<'py>(slf: &Bound<'py, Self>) -> PyResult<Step<'py>>;
+}
+
+/// Gives the class of `T` an `am_send` slot. Call once, when the module is made.
+pub(crate) fn install<T: Awaitable>(class: &Bound<'_, PyType>) {
+    // SAFETY: `class` is a heap type made by PyO3, so `tp_as_async` points into the type
+    // object itself and is writable; no instance exists yet. `am_send` needs no type flag
+    // to be found by `PyIter_Send`.
+    unsafe {
+        let methods = (*class.as_type_ptr()).tp_as_async;
+        if !methods.is_null() {
+            (*methods).am_send = Some(send::<T>);
+        }
+    }
+}
+
+unsafe extern "C" fn send<T: Awaitable>(
+    receiver: *mut ffi::PyObject,
+    _value: *mut ffi::PyObject,
+    result: *mut *mut ffi::PyObject,
+) -> ffi::PySendResult {
+    let mut status = ffi::PySendResult::PYGEN_ERROR;
+    let object = attached(|py| {
+        // SAFETY: the slot belongs to the class of `T`, so the receiver is one.
+        let receiver =
+            unsafe { Bound::from_borrowed_ptr(py, receiver).cast_into_unchecked::<T>() };
+        Ok(match T::step(&receiver)? {
+            Step::Yield(object) => {
+                status = ffi::PySendResult::PYGEN_NEXT;
+                object
+            }
+            Step::Return(object) => {
+                status = ffi::PySendResult::PYGEN_RETURN;
+                object
+            }
+        })
+    });
+    // SAFETY: the caller lends room for one pointer.
+    unsafe { *result = object };
+    status
+}

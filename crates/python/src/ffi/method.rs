@@ -1,0 +1,146 @@
+//! Methods with the `METH_FASTCALL | METH_KEYWORDS` convention.
+//!
+//! PyO3 collects `*args` into a tuple; for `call_soon` that tuple would cost as much as the
+//! rest of the call. Here a method sees its arguments where the interpreter put them.
+
+use std::ffi::CStr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use pyo3::exceptions::{PyRuntimeError, PyTypeError};
+use pyo3::ffi;
+use pyo3::prelude::*;
+use pyo3::types::{PyString, PyTuple, PyType};
+
+/// The arguments of one call, borrowed from the interpreter's stack.
+#[derive(Clone, Copy)]
+pub(crate) struct Arguments<'a, 'py> {
+    positional: &'a [Borrowed<'a, 'py, PyAny>],
+    keyword_values: &'a [Borrowed<'a, 'py, PyAny>],
+    keyword_names: Option<Borrowed<'a, 'py, PyTuple>>,
+}
+
+impl<'a, 'py> Arguments<'a, 'py> {
+    #[inline]
+    pub(crate) fn positional(&self) -> &'a [Borrowed<'a, 'py, PyAny>] {
+        self.positional
+    }
+
+    /// The value of the only keyword that may be given, `name`; `TypeError` for any other.
+    #[inline]
+    pub(crate) fn only_keyword(
+        &self,
+        method: &str,
+        name: &Bound<'py, PyString>,
+    ) -> PyResult<Option<Borrowed<'a, 'py, PyAny>>> {
+        let Some(names) = self.keyword_names else { return Ok(None) };
+        let mut found = None;
+        for (given, value) in names.iter_borrowed().zip(self.keyword_values) {
+            // Names that come from source code are interned: identity nearly always decides.
+            if given.is(name) || given.eq(name)? {
+                found = Some(*value);
+            } else {
+                return Err(PyTypeError::new_err(format!(
+                    "{method}() got an unexpected keyword argument {given:?}"
+                )));
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// What a method implemented here looks like: receiver and arguments in, result out.
+pub(crate) type Method<T> =
+    for<'a, 'py> fn(&'a Bound<'py, T>, Arguments<'a, 'py>) -> PyResult<Bound<'py, PyAny>>;
+
+/// A method body with the type it belongs to; implemented by zero-sized markers so that the
+/// C entry point below can name the body without a closure.
+pub(crate) trait FastMethod {
+    /// The class that gets the method.
+    type Receiver: pyo3::PyTypeInfo;
+    /// Its name in Python.
+    const NAME: &'static CStr;
+    /// Its docstring.
+    const DOC: &'static CStr;
+    /// The body.
+    const BODY: Method<Self::Receiver>;
+}
+
+/// Adds `M` to its class, as a method descriptor with vectorcall.
+pub(crate) fn install<M: FastMethod>(class: &Bound<'_, PyType>) -> PyResult<()> {
+    let definition = Box::leak(Box::new(ffi::PyMethodDef {
+        ml_name: M::NAME.as_ptr(),
+        ml_meth: ffi::PyMethodDefPointer { PyCFunctionFastWithKeywords: entry::<M> },
+        ml_flags: ffi::METH_FASTCALL | ffi::METH_KEYWORDS,
+        ml_doc: M::DOC.as_ptr(),
+    }));
+    // SAFETY: `class` is the type of `M::Receiver` (the descriptor checks every receiver
+    // against it), and the definition lives as long as the process.
+    let descriptor = unsafe {
+        Bound::from_owned_ptr_or_err(
+            class.py(),
+            ffi::PyDescr_NewMethod(class.as_type_ptr(), definition),
+        )?
+    };
+    class.setattr(PyString::new(class.py(), &M::NAME.to_string_lossy()), descriptor)
+}
+
+unsafe extern "C" fn entry<M: FastMethod>(
+    receiver: *mut ffi::PyObject,
+    arguments: *const *mut ffi::PyObject,
+    count: ffi::Py_ssize_t,
+    keyword_names: *mut ffi::PyObject,
+) -> *mut ffi::PyObject {
+    attached(|py| {
+        // SAFETY: the interpreter lends the receiver, `count` positional arguments followed
+        // by one value for each name, and the tuple of names (or null) for this call. A
+        // `Borrowed` is one non-null pointer, so the C array may be viewed as a slice of
+        // them; the descriptor has checked the receiver's type.
+        let (receiver, arguments) = unsafe {
+            let names = Bound::from_borrowed_ptr_or_opt(py, keyword_names);
+            let receiver = Bound::from_borrowed_ptr(py, receiver).cast_into_unchecked();
+            let names_count = if keyword_names.is_null() {
+                0
+            } else {
+                ffi::PyTuple_GET_SIZE(keyword_names) as usize
+            };
+            let all = if arguments.is_null() {
+                &[]
+            } else {
+                std::slice::from_raw_parts(
+                    arguments.cast::<Borrowed<'_, '_, PyAny>>(),
+                    count as usize + names_count,
+                )
+            };
+            (receiver, (all, names))
+        };
+        let (all, names) = arguments;
+        let (positional, keyword_values) = all.split_at(count as usize);
+        // SAFETY: keyword names are always a tuple of strings (PEP 590).
+        let names: Option<Bound<'_, PyTuple>> =
+            names.map(|names| unsafe { names.cast_into_unchecked() });
+        let arguments = Arguments {
+            positional,
+            keyword_values,
+            keyword_names: names.as_ref().map(|names| names.as_borrowed()),
+        };
+        (M::BODY)(&receiver, arguments)
+    })
+}
+
+/// Runs `body` for a C entry point: attached, panics turned into an exception.
+#[inline]
+pub(crate) fn attached(
+    body: impl for<'py> FnOnce(Python<'py>) -> PyResult<Bound<'py, PyAny>>,
+) -> *mut ffi::PyObject {
+    Python::attach(|py| {
+        let result = catch_unwind(AssertUnwindSafe(|| body(py)))
+            .unwrap_or_else(|_| Err(PyRuntimeError::new_err("weft: internal error (a panic)")));
+        match result {
+            Ok(value) => value.into_ptr(),
+            Err(error) => {
+                error.restore(py);
+                std::ptr::null_mut()
+            }
+        }
+    })
+}

@@ -1,0 +1,17 @@
+//! Raw calls into the C API: the only `unsafe` of this crate.
+//!
+//! | module | what for |
+//! |---|---|
+//! | [`gil`] | state that belongs to whoever holds the GIL |
+//! | [`method`] | methods with the `METH_FASTCALL \| METH_KEYWORDS` convention, without a tuple for `*args` |
+//! | [`call`] | calling callables, entering contexts |
+//! | [`plain`] | classes without the cycle collector's header |
+//! | [`coroutine`] | `am_send` for native awaitables |
+//! | [`buffer`] | bytes objects filled in place, foreign buffers read and written |
+
+pub(crate) mod buffer;
+pub(crate) mod call;
+pub(crate) mod coroutine;
+pub(crate) mod gil;
+pub(crate) mod method;
+pub(crate) mod plain;

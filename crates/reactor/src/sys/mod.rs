@@ -1,0 +1,49 @@
+//! The operating system: the only room of this crate that makes system calls.
+//!
+//! A platform supplies
+//!
+//! | item | contract |
+//! |---|---|
+//! | [`Poller`] | readiness of many descriptors, level- or edge-triggered per descriptor, waits in nanoseconds and never returns early |
+//! | [`Waker`] | wakes a parked [`Poller`] from any thread, at most one system call, coalescing |
+//! | [`socket`] | non-blocking socket calls on raw descriptors |
+//! | [`monotonic_ns`] | the clock of Python's `time.monotonic()` |
+//!
+//! Linux is the one platform implemented so far.
+
+#[cfg(not(target_os = "linux"))]
+compile_error!("weft's reactor supports Linux only so far; add a module beside sys/epoll.rs");
+
+mod epoll;
+mod eventfd;
+pub mod socket;
+
+pub use epoll::{Event, Events, Interest, Poller, Readiness};
+pub use eventfd::Waker;
+
+use std::os::fd::{BorrowedFd, RawFd};
+
+use rustix::io::Errno;
+use rustix::time::{ClockId, clock_gettime};
+
+/// Nanoseconds of `CLOCK_MONOTONIC`, the clock behind Python's `time.monotonic()`.
+#[inline]
+pub fn monotonic_ns() -> u64 {
+    let now = clock_gettime(ClockId::Monotonic);
+    // The clock counts from boot: both fields are non-negative and the sum fits for 584 years.
+    now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
+}
+
+/// Lends `fd` for one system call.
+///
+/// asyncio's interface deals in descriptor numbers that Python objects own, so the number
+/// may be stale: the kernel then answers `EBADF`, which is the caller's to handle.
+#[inline]
+fn lend<'fd>(fd: RawFd) -> Result<BorrowedFd<'fd>, Errno> {
+    if fd < 0 {
+        return Err(Errno::BADF);
+    }
+    // SAFETY: the descriptor is used for the length of one system call and never closed
+    // through this handle; -1, the one forbidden value, was refused above.
+    Ok(unsafe { BorrowedFd::borrow_raw(fd) })
+}

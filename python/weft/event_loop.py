@@ -1,0 +1,243 @@
+"""`weft.EventLoop`: the native loop with the interpreter's own `BaseEventLoop` behind it.
+
+What runs for every callback, timer and event is native (`weft._core.EventLoop`, first in the
+method order). What runs once a connection or once a program is CPython's: argument policy,
+address resolution, executors, asynchronous generators, exception handlers. This module holds
+the seams between the two: the hooks that `BaseEventLoop` leaves to its subclasses.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import socket
+import ssl
+import threading
+import weakref
+from asyncio import base_events, sslproto
+from collections.abc import Callable, Iterator
+from typing import Any, NoReturn
+
+from weft import _core
+from weft.signals import SignalHandlers
+
+__all__ = ["EventLoop"]
+
+
+class EventLoop(SignalHandlers, _core.EventLoop, asyncio.BaseEventLoop):
+    """An `asyncio.AbstractEventLoop` whose engine is written in Rust."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._init_signals()
+
+    # -- running -------------------------------------------------------------------------
+
+    def run_forever(self) -> None:
+        """Run until `stop()` is called."""
+        with self._signals_wake_loop():
+            super().run_forever()
+
+    def close(self) -> None:
+        """Close the loop: scheduled callbacks are dropped, kernel objects released.
+
+        Closing twice does nothing. A running loop cannot be closed (`RuntimeError`).
+        """
+        if self.is_running():
+            raise RuntimeError("Cannot close a running event loop")
+        if self.is_closed():
+            return
+        self._close_signals()
+        super().close()
+        self._release()
+
+    # -- sockets -------------------------------------------------------------------------
+
+    def _check_socket(self, sock: socket.socket) -> None:
+        if isinstance(sock, ssl.SSLSocket):
+            raise TypeError("Socket cannot be of type SSLSocket")
+        if self._debug and sock.gettimeout() != 0:
+            raise ValueError("the socket must be non-blocking")
+
+    async def _retry(
+        self,
+        sock: socket.socket,
+        wait: Callable[[socket.socket], asyncio.Future[None]],
+        call: Callable[..., Any],
+        *args: Any,
+    ) -> Any:
+        """Call a non-blocking socket method until it does not want to block."""
+        self._check_socket(sock)
+        while True:
+            try:
+                return call(*args)
+            except (BlockingIOError, InterruptedError):
+                await wait(sock)
+
+    async def sock_accept(self, sock: socket.socket) -> tuple[socket.socket, Any]:
+        """Accept a connection: the new non-blocking socket and the peer's address."""
+        connection, address = await self._retry(sock, self._wait_readable, sock.accept)
+        connection.setblocking(False)
+        return connection, address
+
+    async def sock_recvfrom(self, sock: socket.socket, bufsize: int) -> tuple[bytes, Any]:
+        """Receive a datagram of up to bufsize bytes, and its sender's address."""
+        received: tuple[bytes, Any] = await self._retry(
+            sock, self._wait_readable, sock.recvfrom, bufsize
+        )
+        return received
+
+    async def sock_recvfrom_into(
+        self, sock: socket.socket, buf: Any, nbytes: int = 0
+    ) -> tuple[int, Any]:
+        """Receive a datagram into buf: how many bytes, and the sender's address."""
+        received: tuple[int, Any] = await self._retry(
+            sock, self._wait_readable, sock.recvfrom_into, buf, nbytes or len(buf)
+        )
+        return received
+
+    async def sock_sendto(self, sock: socket.socket, data: Any, address: Any) -> int:
+        """Send a datagram to address: how many bytes."""
+        sent: int = await self._retry(sock, self._wait_writable, sock.sendto, data, address)
+        return sent
+
+    async def sock_connect(self, sock: socket.socket, address: Any) -> None:
+        """Connect a non-blocking socket. Host names are resolved first."""
+        self._check_socket(sock)
+        if sock.family in (socket.AF_INET, socket.AF_INET6):
+            resolved = await self._ensure_resolved(
+                address, family=sock.family, type=sock.type, proto=sock.proto, loop=self
+            )
+            _, _, _, _, address = resolved[0]
+        try:
+            sock.connect(address)
+        except (BlockingIOError, InterruptedError):
+            await self._wait_writable(sock)
+            error = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+            if error:
+                raise OSError(error, f"Connect call failed {address}") from None
+
+    # -- what BaseEventLoop asks of its subclasses ----------------------------------------
+
+    def _make_socket_transport(
+        self,
+        sock: socket.socket,
+        protocol: asyncio.BaseProtocol,
+        waiter: asyncio.Future[None] | None = None,
+        *,
+        extra: dict[str, Any] | None = None,
+        server: base_events.Server | None = None,
+    ) -> _core.SocketTransport:
+        return _core.SocketTransport(self, sock, protocol, waiter, extra, server)
+
+    def _make_ssl_transport(
+        self,
+        rawsock: socket.socket,
+        protocol: asyncio.BaseProtocol,
+        sslcontext: ssl.SSLContext,
+        waiter: asyncio.Future[None] | None = None,
+        *,
+        server_side: bool = False,
+        server_hostname: str | None = None,
+        extra: dict[str, Any] | None = None,
+        server: base_events.Server | None = None,
+        ssl_handshake_timeout: float | None = None,
+        ssl_shutdown_timeout: float | None = None,
+    ) -> asyncio.Transport:
+        ssl_protocol = sslproto.SSLProtocol(
+            self,
+            protocol,
+            sslcontext,
+            waiter,
+            server_side,
+            server_hostname,
+            ssl_handshake_timeout=ssl_handshake_timeout,
+            ssl_shutdown_timeout=ssl_shutdown_timeout,
+        )
+        _core.SocketTransport(self, rawsock, ssl_protocol, None, extra, server)
+        transport: asyncio.Transport = ssl_protocol._app_transport
+        return transport
+
+    def _start_serving(
+        self,
+        protocol_factory: Callable[[], asyncio.BaseProtocol],
+        sock: socket.socket,
+        sslcontext: ssl.SSLContext | None = None,
+        server: base_events.Server | None = None,
+        backlog: int = 100,
+        ssl_handshake_timeout: float | None = None,
+        ssl_shutdown_timeout: float | None = None,
+    ) -> None:
+        accepted: Callable[[socket.socket], object] | None = None
+        if sslcontext is not None:
+
+            def accepted(connection: socket.socket) -> object:
+                # A handshake that fails concerns nobody but its peer: the waiter takes the
+                # error, and the loop's exception handler hears it in debug mode only.
+                waiter = self.create_future()
+                waiter.add_done_callback(self._handshake_done)
+                return self._make_ssl_transport(
+                    connection,
+                    protocol_factory(),
+                    sslcontext,
+                    waiter,
+                    server_side=True,
+                    server=server,
+                    ssl_handshake_timeout=ssl_handshake_timeout,
+                    ssl_shutdown_timeout=ssl_shutdown_timeout,
+                )
+
+        _core.start_listening(self, sock, protocol_factory, server, backlog, accepted)
+
+    def _handshake_done(self, waiter: asyncio.Future[None]) -> None:
+        if waiter.cancelled():
+            return
+        error = waiter.exception()
+        if error is not None and self._debug:
+            self.call_exception_handler(
+                {"message": "Error on transport creation for incoming connection", "exception": error}
+            )
+
+    def _stop_serving(self, sock: socket.socket) -> None:
+        _core.stop_listening(self, sock)
+        sock.close()
+
+    # -- not yet ---------------------------------------------------------------------------
+
+    def _make_datagram_transport(self, *args: Any, **kwargs: Any) -> NoReturn:
+        raise _not_yet("datagram endpoints (UDP)")
+
+    async def create_datagram_endpoint(self, *args: Any, **kwargs: Any) -> NoReturn:
+        """Not supported yet: `NotImplementedError`."""
+        raise _not_yet("create_datagram_endpoint() (UDP)")
+
+    async def connect_read_pipe(self, protocol_factory: Any, pipe: Any) -> NoReturn:
+        """Not supported yet: `NotImplementedError`."""
+        raise _not_yet("connect_read_pipe()")
+
+    async def connect_write_pipe(self, protocol_factory: Any, pipe: Any) -> NoReturn:
+        """Not supported yet: `NotImplementedError`."""
+        raise _not_yet("connect_write_pipe()")
+
+    async def subprocess_exec(self, *args: Any, **kwargs: Any) -> NoReturn:
+        """Not supported yet: `NotImplementedError`."""
+        raise _not_yet("subprocess_exec()")
+
+    async def subprocess_shell(self, *args: Any, **kwargs: Any) -> NoReturn:
+        """Not supported yet: `NotImplementedError`."""
+        raise _not_yet("subprocess_shell()")
+
+    async def create_unix_connection(self, *args: Any, **kwargs: Any) -> NoReturn:
+        """Not supported yet: `NotImplementedError`."""
+        raise _not_yet("create_unix_connection()")
+
+    async def create_unix_server(self, *args: Any, **kwargs: Any) -> NoReturn:
+        """Not supported yet: `NotImplementedError`."""
+        raise _not_yet("create_unix_server()")
+
+
+def _not_yet(feature: str) -> NotImplementedError:
+    return NotImplementedError(
+        f"weft does not support {feature} yet; run this program on asyncio's own loop"
+    )
