@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import socket
 import struct
 import threading
@@ -53,6 +54,18 @@ def nonblocking_pair() -> tuple[socket.socket, socket.socket]:
     for sock in pair:
         sock.setblocking(False)
     return pair
+
+
+def pair_at(number: int) -> tuple[socket.socket, socket.socket]:
+    """A new non-blocking pair whose first end has exactly this descriptor number."""
+    ours, theirs = nonblocking_pair()
+    if ours.fileno() != number:
+        os.dup2(ours.fileno(), number, inheritable=False)
+        ours.close()
+        ours = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, fileno=number)
+        ours.setblocking(False)
+    assert ours.fileno() == number
+    return ours, theirs
 
 
 def reset(sock: socket.socket) -> None:
