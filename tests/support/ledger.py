@@ -16,6 +16,7 @@ import signal
 import sys
 import threading
 import traceback
+import warnings
 from typing import Any
 
 from tests.support import fds
@@ -70,14 +71,16 @@ class Ledger:
 
     def open(self) -> None:
         """Take stock. What is alive now belongs to others and is put out of the collector's way."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what a failed test left was reported with it
+            gc.collect()
+        gc.freeze()
         self._threads = set(threading.enumerate())
         self._signals = {name: signal.getsignal(getattr(signal, name)) for name in WATCHED_SIGNALS}
         self._unraisablehook, sys.unraisablehook = sys.unraisablehook, self._on_unraisable
         self._excepthook, threading.excepthook = threading.excepthook, self._on_thread_exception
-        self._log_handler = _ErrorRecords(self._records_sink)
+        self._log_handler = _Tap(self._records_sink)
         logging.getLogger("asyncio").addHandler(self._log_handler)
-        gc.collect()
-        gc.freeze()
         self._fds = fds.open_fds()
 
     def settle(self) -> list[str]:
@@ -85,7 +88,7 @@ class Ledger:
         owed = self._running_state()
         owed += self._threads_left()
         for record in self._all_records:
-            record.exc_info = None  # pytest keeps the records, they would keep the frames
+            turn_to_text(record)
         gc.collect()
         owed += [f"still open: {line}" for line in fds.new_since(self._fds)]
         owed += [f"still alive: {line}" for line in objects_left()]
@@ -140,19 +143,25 @@ class Ledger:
         self._unraisable.append(f"in thread {event.thread!r}\n{''.join(lines)}")
 
     def _records_sink(self, record: logging.LogRecord) -> None:
-        self._records.append(record)
         self._all_records.append(record)
+        if record.levelno >= logging.ERROR:
+            self._records.append(record)
 
 
-class _ErrorRecords(logging.Handler):
-    """Hands ERROR records on."""
+class _Tap(logging.Handler):
+    """Hands every record on."""
 
     def __init__(self, sink: Any) -> None:
-        super().__init__(logging.ERROR)
+        super().__init__()
         self._sink = sink
 
     def emit(self, record: logging.LogRecord) -> None:
         self._sink(record)
+
+
+def turn_to_text(record: logging.LogRecord) -> None:
+    """pytest keeps the records; they must not keep transports and frames."""
+    record.msg, record.args, record.exc_info = record.getMessage(), None, None
 
 
 def is_tracked(kind: type) -> bool:

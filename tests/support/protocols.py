@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
-from tests.support.net import Peer, tcp_pair
+from tests.support.loops import turns
+from tests.support.net import HOST, Peer, tcp_pair
 
 
 class Log:
@@ -117,12 +119,38 @@ class Echo(Recorder):
         super().data_received(data)
 
 
-async def connected(
+@contextlib.asynccontextmanager
+async def connection(
     protocol: Any = None, pair: tuple[socket.socket, socket.socket] | None = None
-) -> tuple[Any, Any, Peer]:
-    """A transport over one end of a socket pair, its protocol, and the peer at the other end."""
+) -> AsyncIterator[tuple[Any, Any, Peer]]:
+    """A transport over one end of a TCP pair, its protocol, and the peer at the other end."""
     ours, theirs = pair or tcp_pair()
     protocol = Recorder() if protocol is None else protocol
     loop = asyncio.get_running_loop()
-    transport, _ = await loop.create_connection(lambda: protocol, sock=ours)
-    return transport, protocol, Peer(theirs)
+    with Peer(theirs) as peer:
+        transport, _ = await loop.create_connection(lambda: protocol, sock=ours)
+        try:
+            yield transport, protocol, peer
+        finally:
+            if not transport.is_closing() or transport.get_write_buffer_size():
+                transport.abort()
+            await turns(3)
+
+
+@contextlib.asynccontextmanager
+async def serving(factory: Callable[[], Any], **options: Any) -> AsyncIterator[Any]:
+    """A server on a free loopback port; the test closes what it connects before the end."""
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(factory, HOST, 0, **options)
+    try:
+        yield server
+    except BaseException:
+        server.close()
+        raise
+    server.close()
+    await server.wait_closed()
+
+
+def address_of(server: Any) -> tuple[str, int]:
+    """Where a server of one socket listens."""
+    return server.sockets[0].getsockname()[:2]
