@@ -1,0 +1,34 @@
+"""A throw-away certificate authority and the two `ssl` contexts that trust it."""
+
+from __future__ import annotations
+
+import functools
+import ssl
+
+import trustme
+
+NAME = "weft.test"
+
+
+@functools.cache
+def _authority() -> trustme.CA:
+    return trustme.CA()
+
+
+def server_context() -> ssl.SSLContext:
+    """What a server named `weft.test` presents."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    _authority().issue_cert(NAME).configure_cert(context)
+    return context
+
+
+def client_context() -> ssl.SSLContext:
+    """What trusts that server and checks its name."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    _authority().configure_trust(context)
+    return context
+
+
+def distrusting_context() -> ssl.SSLContext:
+    """A client that knows no authority at all."""
+    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

@@ -1,0 +1,1 @@
+"""Transports, protocols, servers and streams; each test runs on asyncio and on weft."""
