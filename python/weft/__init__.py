@@ -30,6 +30,8 @@ def run(main: Coroutine[Any, Any, _T], *, debug: bool | None = None) -> _T:
     Raises `RuntimeError` when called from a running loop, `ValueError` when main is no
     coroutine.
     """
+    if asyncio._get_running_loop() is not None:
+        raise RuntimeError("weft.run() cannot be called from a running event loop")
     with asyncio.Runner(debug=debug, loop_factory=new_event_loop) as runner:
         return runner.run(main)
 

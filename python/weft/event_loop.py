@@ -31,6 +31,8 @@ class EventLoop(SignalHandlers, _core.EventLoop, asyncio.BaseEventLoop):
     def __init__(self) -> None:
         super().__init__()
         self._listeners: dict[int, _core.Listener] = {}
+        # Sockets that create_connection has connected and no transport has taken yet.
+        self._connected: weakref.WeakSet[socket.socket] = weakref.WeakSet()
         self._init_signals()
 
     # -- running -------------------------------------------------------------------------
@@ -119,6 +121,24 @@ class EventLoop(SignalHandlers, _core.EventLoop, asyncio.BaseEventLoop):
             if error:
                 raise OSError(error, f"Connect call failed {address}") from None
 
+    async def _connect_sock(self, *args: Any, **kwargs: Any) -> socket.socket:
+        sock: socket.socket = await super()._connect_sock(*args, **kwargs)
+        self._connected.add(sock)
+        return sock
+
+    async def _create_connection_transport(
+        self, sock: socket.socket, *args: Any, **kwargs: Any
+    ) -> tuple[asyncio.Transport, asyncio.BaseProtocol]:
+        try:
+            connected: tuple[asyncio.Transport, asyncio.BaseProtocol]
+            connected = await super()._create_connection_transport(sock, *args, **kwargs)
+            return connected
+        finally:
+            # Still here: the protocol's factory failed, and nobody else owns this socket.
+            if sock in self._connected:
+                self._connected.discard(sock)
+                sock.close()
+
     # -- what BaseEventLoop asks of its subclasses ----------------------------------------
 
     def _make_socket_transport(
@@ -130,6 +150,7 @@ class EventLoop(SignalHandlers, _core.EventLoop, asyncio.BaseEventLoop):
         extra: dict[str, Any] | None = None,
         server: base_events.Server | None = None,
     ) -> _core.SocketTransport:
+        self._connected.discard(sock)
         return _core.SocketTransport(self, sock, protocol, waiter, extra, server)
 
     def _make_ssl_transport(
@@ -156,6 +177,7 @@ class EventLoop(SignalHandlers, _core.EventLoop, asyncio.BaseEventLoop):
             ssl_handshake_timeout=ssl_handshake_timeout,
             ssl_shutdown_timeout=ssl_shutdown_timeout,
         )
+        self._connected.discard(rawsock)
         _core.SocketTransport(self, rawsock, ssl_protocol, None, extra, server)
         transport: asyncio.Transport = ssl_protocol._app_transport
         return transport

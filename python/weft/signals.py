@@ -59,7 +59,8 @@ class SignalHandlers(_Base):
             yield
         finally:
             # Handlers of ours keep the descriptor: their signals are delivered at the next run.
-            if not self._signal_handlers and previous != ours:
+            if not self._signal_handlers:
+                previous = -1 if previous == ours else previous
                 signal.set_wakeup_fd(previous, warn_on_full_buffer=False)
 
     def _read_signals(self, reader: socket.socket) -> None:

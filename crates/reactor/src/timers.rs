@@ -11,13 +11,13 @@ pub struct TimerId(u64);
 
 #[derive(Debug)]
 struct Entry<T> {
-    deadline: u64,
+    deadline: i64,
     sequence: u64,
     payload: T,
 }
 
 impl<T> Entry<T> {
-    fn key(&self) -> (u64, u64) {
+    fn key(&self) -> (i64, u64) {
         (self.deadline, self.sequence)
     }
 }
@@ -25,7 +25,8 @@ impl<T> Entry<T> {
 /// Below this many dead entries the heap is not swept.
 const SWEEP_FLOOR: usize = 64;
 
-/// Timers with a payload each; deadlines in nanoseconds of the caller's clock.
+/// Timers with a payload each; deadlines in nanoseconds of the caller's clock, which may lie
+/// before its origin.
 #[derive(Debug)]
 pub struct Timers<T> {
     heap: Vec<Entry<T>>,
@@ -41,7 +42,7 @@ impl<T> Default for Timers<T> {
 
 impl<T> Timers<T> {
     /// Sets a timer.
-    pub fn insert(&mut self, deadline: u64, payload: T) -> TimerId {
+    pub fn insert(&mut self, deadline: i64, payload: T) -> TimerId {
         let sequence = self.sequence;
         self.sequence += 1;
         self.heap.push(Entry { deadline, sequence, payload });
@@ -77,12 +78,12 @@ impl<T> Timers<T> {
     }
 
     /// When the earliest timer is due, dead or alive.
-    pub fn next_deadline(&self) -> Option<u64> {
+    pub fn next_deadline(&self) -> Option<i64> {
         self.heap.first().map(|entry| entry.deadline)
     }
 
     /// Takes the earliest timer if it is due at `now`. Call until it gives `None`.
-    pub fn pop_due(&mut self, now: u64) -> Option<T> {
+    pub fn pop_due(&mut self, now: i64) -> Option<T> {
         if self.next_deadline()? > now {
             return None;
         }

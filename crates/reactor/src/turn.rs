@@ -5,7 +5,7 @@ use std::time::Duration;
 /// While callbacks are ready, readiness is looked at no later than this after the last
 /// look. Below it a turn costs no system call at all: `sleep(0)` loops and long chains of
 /// `call_soon` run at memory speed, and I/O waits 50 µs at most.
-pub const LONGEST_SKIP_NS: u64 = 50_000;
+pub const LONGEST_SKIP_NS: i64 = 50_000;
 
 /// What a turn does before it runs callbacks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,11 +24,11 @@ pub struct Outlook {
     /// Whether callbacks are ready, or the loop has been asked to stop.
     pub busy: bool,
     /// When the earliest timer is due.
-    pub next_deadline: Option<u64>,
+    pub next_deadline: Option<i64>,
     /// When the kernel was last asked.
-    pub last_poll: u64,
+    pub last_poll: i64,
     /// Now.
-    pub now: u64,
+    pub now: i64,
 }
 
 /// Decides how to wait.
@@ -38,7 +38,7 @@ pub fn plan(outlook: Outlook) -> Wait {
     if busy || due {
         if now.saturating_sub(last_poll) < LONGEST_SKIP_NS { Wait::Skip } else { Wait::Poll }
     } else {
-        Wait::Park(next_deadline.map(|deadline| Duration::from_nanos(deadline - now)))
+        Wait::Park(next_deadline.map(|deadline| Duration::from_nanos((deadline - now) as u64)))
     }
 }
 

@@ -66,7 +66,7 @@ pub(crate) struct Core {
     pub(super) closed: Cell<bool>,
     pub(super) debug: Cell<bool>,
     pub(super) thread_id: RefCell<Option<Py<PyAny>>>,
-    pub(super) last_poll: Cell<u64>,
+    pub(super) last_poll: Cell<i64>,
     pub(super) task_callables: Cell<TaskCallables>,
     read_buffer: Cell<Option<Box<[u8]>>>,
     events: Cell<Option<Events>>,
@@ -123,7 +123,7 @@ impl Core {
     // --- timers --------------------------------------------------------------------------
 
     /// Runs `work` at `deadline` (nanoseconds of `CLOCK_MONOTONIC`) or a little later.
-    pub(crate) fn set_alarm(&self, deadline: u64, work: Box<dyn Deferred>) {
+    pub(crate) fn set_alarm(&self, deadline: i64, work: Box<dyn Deferred>) {
         self.timers.borrow_mut().insert(deadline, Alarm::Native(work));
     }
 

@@ -172,6 +172,8 @@ impl HandleState {
                 context.as_ref().map(|c| c.clone_ref(py)).into_bound_py_any(py)
             }
             Some(b"_cancelled") => self.is_cancelled().into_bound_py_any(py),
+            // `isinstance(handle, asyncio.Handle)` holds, as libraries expect.
+            Some(b"__class__") => Ok(Asyncio::get(py)?.handle.bind(py).clone()),
             Some(b"_loop") => self.event_loop(py).into_bound_py_any(py),
             _ => {
                 let debug = self.debug.borrow();
@@ -182,8 +184,15 @@ impl HandleState {
     }
 }
 
-const ATTRIBUTES: &[&CStr] =
-    &[c"_callback", c"_args", c"_context", c"_cancelled", c"_loop", c"_source_traceback"];
+const ATTRIBUTES: &[&CStr] = &[
+    c"_callback",
+    c"_args",
+    c"_context",
+    c"_cancelled",
+    c"_loop",
+    c"_source_traceback",
+    c"__class__",
+];
 
 /// A new handle.
 #[inline]
@@ -339,7 +348,7 @@ impl PlainClass for TimerState {
     const QUALIFIED_NAME: &'static CStr = c"weft.TimerHandle";
     const DOC: &'static CStr =
         c"What loop.call_later() and loop.call_at() return; the interface of asyncio.TimerHandle.";
-    const ATTRIBUTES: &'static [&'static CStr] = &[c"_when", c"_scheduled"];
+    const ATTRIBUTES: &'static [&'static CStr] = &[c"_when", c"_scheduled", c"__class__"];
 
     fn cell() -> &'static PyOnceLock<Py<PyType>> {
         static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
@@ -358,7 +367,8 @@ impl PlainClass for TimerState {
         let state = plain::value(slf.cast::<TimerHandle>()?);
         match index {
             0 => state.when.into_bound_py_any(slf.py()),
-            _ => state.timer.get().is_some().into_bound_py_any(slf.py()),
+            1 => state.timer.get().is_some().into_bound_py_any(slf.py()),
+            _ => Ok(Asyncio::get(slf.py())?.timer_handle.bind(slf.py()).clone()),
         }
     }
 

@@ -17,8 +17,7 @@ mod turn;
 mod watch;
 
 pub(crate) use self::core::Core;
-pub(crate) use self::entry::Entry;
-pub(crate) use self::report::{Asyncio, failed, leaves_loop, protocol_details};
+pub(crate) use self::report::{describe_callback, failed, leaves_loop, protocol_details};
 pub(crate) use self::sock::SocketOperation;
 pub(crate) use self::source::{Deferred, Source};
 

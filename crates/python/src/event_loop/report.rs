@@ -12,7 +12,8 @@ pub(crate) struct Asyncio {
     pub(crate) iscoroutine: Py<PyAny>,
     pub(crate) iscoroutinefunction: Py<PyAny>,
     pub(crate) future: Py<PyAny>,
-    pub(crate) task: Py<PyAny>,
+    pub(crate) handle: Py<PyAny>,
+    pub(crate) timer_handle: Py<PyAny>,
     format_callback: Py<PyAny>,
     format_handle: Py<PyAny>,
     extract_stack: Py<PyAny>,
@@ -34,7 +35,8 @@ impl Asyncio {
                 // asyncio's own iscoroutinefunction is deprecated since 3.14.
                 iscoroutinefunction: of("inspect", "iscoroutinefunction")?,
                 future: of("asyncio", "Future")?,
-                task: of("asyncio", "Task")?,
+                handle: of("asyncio", "Handle")?,
+                timer_handle: of("asyncio", "TimerHandle")?,
                 format_callback: of("asyncio.format_helpers", "_format_callback_source")?,
                 format_handle: of("asyncio.base_events", "_format_handle")?,
                 extract_stack: of("asyncio.format_helpers", "extract_stack")?,
@@ -53,7 +55,7 @@ pub(super) fn extract_stack(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
 }
 
 /// `callback(args) at file:line`, as asyncio writes it.
-pub(super) fn describe_callback(callable: &Bound<'_, PyAny>, arguments: &[Py<PyAny>]) -> String {
+pub(crate) fn describe_callback(callable: &Bound<'_, PyAny>, arguments: &[Py<PyAny>]) -> String {
     let py = callable.py();
     let format = || -> PyResult<String> {
         let arguments = PyTuple::new(py, arguments)?;

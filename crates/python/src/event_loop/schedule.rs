@@ -182,7 +182,7 @@ fn timer<'py>(
     let context = request.context(py)?;
     let handle = handle::new_timer_handle(event_loop, when, request.callback(), context)?;
     // Rounded up, so that a timer never fires early; the cast saturates (inf, NaN).
-    let deadline = (when * 1e9).ceil() as u64;
+    let deadline = (when * 1e9).ceil() as i64;
     let alarm = Alarm::Handle(handle.clone().unbind());
     let id = core.timers.borrow_mut().insert(deadline, alarm);
     plain::value(&handle).set_timer(Some(id));

@@ -16,6 +16,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyWeakrefReference;
 use pyo3::types::PyWeakrefMethods;
 use pyo3::{PyTraverseError, PyVisit};
+use rustix::io::Errno;
 use weft_reactor::registry::Token;
 use weft_reactor::sys::{Interest, Readiness};
 
@@ -158,6 +159,8 @@ impl Core {
         if let Some(previous) = previous {
             previous.call_method0(py, intern!(py, "cancel"))?;
         }
+        // Told anew even if nothing changed: the number may have been closed and opened again.
+        watch.interest.set(Interest::level(false, false));
         self.update_watch(&watch)
     }
 
@@ -290,6 +293,8 @@ impl Core {
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                     self.rewatch(watch, interest)?;
                 }
+                // It is closed: what is left of the watch waits for its own removal.
+                Err(error) if is_closed(&error) => {}
                 other => other?,
             }
         }
@@ -304,6 +309,10 @@ impl Core {
         watch.token.set(Some(token));
         Ok(())
     }
+}
+
+fn is_closed(error: &std::io::Error) -> bool {
+    Errno::from_io_error(error) == Some(Errno::BADF)
 }
 
 fn level(direction: Direction) -> Interest {

@@ -2,6 +2,7 @@
 
 use pyo3::ffi;
 use pyo3::prelude::*;
+use pyo3::types::PyString;
 use smallvec::SmallVec;
 
 /// Arguments of a scheduled call, kept inline.
@@ -27,6 +28,29 @@ pub(crate) fn call1<'py>(
         Bound::from_owned_ptr_or_err(
             callable.py(),
             ffi::PyObject_CallOneArg(callable.as_ptr(), argument.as_ptr()),
+        )
+    }
+}
+
+/// `object.name(argument)`, without a bound method in between.
+#[inline]
+pub(crate) fn method1<'py>(
+    object: &Bound<'py, PyAny>,
+    name: &Bound<'py, PyString>,
+    argument: &Bound<'py, PyAny>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let stack = [object.as_ptr(), argument.as_ptr()];
+    // SAFETY: receiver and argument are live for the call; a new reference or null with an
+    // exception set comes out.
+    unsafe {
+        Bound::from_owned_ptr_or_err(
+            object.py(),
+            ffi::PyObject_VectorcallMethod(
+                name.as_ptr(),
+                stack.as_ptr(),
+                stack.len(),
+                std::ptr::null_mut(),
+            ),
         )
     }
 }

@@ -3,14 +3,15 @@
 use pyo3::exceptions::PyOSError;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::{PyTraverseError, PyVisit};
+use pyo3::types::PyString;
+use pyo3::{IntoPyObjectExt, PyTraverseError, PyVisit};
 use weft_reactor::sys::socket::{self, Half};
 
 use super::connection::Connection;
 use super::state::State;
 use super::stream::SocketTransport;
 use super::write;
-use crate::event_loop::{Deferred, failed, protocol_details};
+use crate::event_loop::{Deferred, describe_callback, failed, protocol_details};
 use crate::ffi::call;
 
 /// Calls connection_made, then starts reading and wakes whoever waits for the connection.
@@ -23,16 +24,8 @@ impl Deferred for Start {
     fn run(self: Box<Self>, py: Python<'_>) -> PyResult<()> {
         let transport = self.transport.bind(py);
         let state = transport.get().state(py);
-        if let Some(protocol) = state.protocol(py) {
-            let made = call::in_context(state.context.bind(py), || {
-                protocol.call_method1(intern!(py, "connection_made"), (transport,))
-            });
-            if let Err(error) = made {
-                let details = protocol_details(transport.as_any(), Some(&protocol))?;
-                let event_loop = state.event_loop.bind(py);
-                failed(event_loop, error, "protocol.connection_made() failed", &details)?;
-            }
-        }
+        let name = intern!(py, "connection_made");
+        let made = tell(transport, state, name, transport.as_any());
         state.started.set(true);
         if state.read.ready.get() {
             super::stream::read_later(transport);
@@ -42,7 +35,7 @@ impl Deferred for Start {
         {
             waiter.call_method1(py, intern!(py, "set_result"), (py.None(),))?;
         }
-        Ok(())
+        made
     }
 
     fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
@@ -61,26 +54,36 @@ impl Deferred for Finish {
     fn run(self: Box<Self>, py: Python<'_>) -> PyResult<()> {
         let transport = self.transport.bind(py);
         let state = transport.get().state(py);
-        let protocol = state.protocol(py);
-        let told = match &protocol {
-            Some(protocol) => call::in_context(state.context.bind(py), || {
-                let error = self.error.as_ref().map(|error| error.clone_ref(py).into_value(py));
-                protocol.call_method1(intern!(py, "connection_lost"), (error,)).map(drop)
-            }),
-            None => Ok(()),
-        };
-        let released = release(transport, state);
-        if let Err(error) = told {
-            let details = protocol_details(transport.as_any(), protocol.as_ref())?;
-            let event_loop = state.event_loop.bind(py);
-            failed(event_loop, error, "protocol.connection_lost() failed", &details)?;
-        }
-        released
+        let error = self.error.as_ref().map(|error| error.clone_ref(py).into_value(py));
+        let error = error.into_bound_py_any(py)?;
+        let told = tell(transport, state, intern!(py, "connection_lost"), &error);
+        release(transport, state).and(told)
     }
 
     fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
         visit.call(&self.transport)
     }
+}
+
+/// Calls one of the protocol's two connection methods. What it raises is reported as an
+/// exception in a callback, or given back if it leaves the loop.
+fn tell(
+    transport: &Bound<'_, SocketTransport>,
+    state: &State,
+    name: &Bound<'_, PyString>,
+    argument: &Bound<'_, PyAny>,
+) -> PyResult<()> {
+    let py = transport.py();
+    let Some(protocol) = state.protocol(py) else { return Ok(()) };
+    let told =
+        call::in_context(state.context.bind(py), || call::method1(&protocol, name, argument));
+    told.map(drop).or_else(|error| {
+        let details = protocol_details(transport.as_any(), Some(&protocol))?;
+        let method = protocol.getattr(name)?;
+        let callback = describe_callback(&method, &[argument.clone().unbind()]);
+        let message = format!("Exception in callback {callback}");
+        failed(state.event_loop.bind(py), error, &message, &details)
+    })
 }
 
 /// Closes the socket and lets go of protocol and server.

@@ -19,7 +19,7 @@ use crate::event_loop::{Deferred, EventLoop, Source, failed};
 use crate::ffi::gil::GilBound;
 
 /// How long accepting rests when the process or the system is out of descriptors.
-const EXHAUSTED_PAUSE_NS: u64 = 1_000_000_000;
+const EXHAUSTED_PAUSE_NS: i64 = 1_000_000_000;
 
 /// Connections accepted a turn at most; then the others' turn comes first.
 const ACCEPTS_PER_TURN: usize = 64;

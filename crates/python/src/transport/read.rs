@@ -3,12 +3,13 @@
 use std::io;
 
 use pyo3::exceptions::PyRuntimeError;
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use weft_reactor::sys::socket;
 
 use super::close;
-use super::state::{Receiver, State};
+use super::state::State;
 use super::stream::SocketTransport;
 use crate::event_loop::leaves_loop;
 use crate::ffi::buffer::{View, bytes_with};
@@ -39,11 +40,8 @@ pub(super) fn read_ready(transport: &Bound<'_, SocketTransport>) -> PyResult<()>
         if !wants_data(state) {
             return Ok(());
         }
-        let buffered = matches!(
-            state.protocol.borrow().as_ref().map(|protocol| &protocol.receiver),
-            Some(Receiver::Buffered { .. })
-        );
-        if buffered { read_buffered(transport, state)? } else { read_streaming(transport, state)? }
+        let buffered = state.protocol.borrow().as_ref().map(|protocol| protocol.is_buffered);
+        if buffered == Some(true) { read_buffered(transport, state)? } else { read_streaming(transport, state)? }
     }
     if wants_data(state) {
         super::stream::read_later(transport);
@@ -72,11 +70,10 @@ fn read_streaming(transport: &Bound<'_, SocketTransport>, state: &State) -> PyRe
     match outcome? {
         Ok(Outcome::Data(data, len)) => {
             state.read.bulk.set(len >= BULK);
-            let receiver = match state.protocol.borrow().as_ref().map(|p| &p.receiver) {
-                Some(Receiver::Streaming { data_received }) => data_received.bind(py).clone(),
-                _ => return Ok(()),
-            };
-            let result = call::in_context(state.context.bind(py), || call::call1(&receiver, &data));
+            let Some(protocol) = state.protocol(py) else { return Ok(()) };
+            let result = call::in_context(state.context.bind(py), || {
+                call::method1(&protocol, intern!(py, "data_received"), &data)
+            });
             match result {
                 Ok(_) => Ok(()),
                 Err(error) => protocol_failed(transport, error, "data_received"),
@@ -132,16 +129,12 @@ fn recv_bulk<'py>(py: Python<'py>, state: &State) -> PyResult<io::Result<Outcome
 
 fn read_buffered(transport: &Bound<'_, SocketTransport>, state: &State) -> PyResult<()> {
     let py = transport.py();
-    let methods = match state.protocol.borrow().as_ref().map(|protocol| &protocol.receiver) {
-        Some(Receiver::Buffered { get_buffer, buffer_updated }) => {
-            (get_buffer.bind(py).clone(), buffer_updated.bind(py).clone())
-        }
-        _ => return Ok(()),
-    };
-    let (get_buffer, buffer_updated) = methods;
+    let Some(protocol) = state.protocol(py) else { return Ok(()) };
     let context = state.context.bind(py);
     let hint = (-1_i32).into_pyobject(py)?.into_any();
-    let view = call::in_context(context, || call::call1(&get_buffer, &hint)).and_then(|buffer| {
+    let buffer =
+        call::in_context(context, || call::method1(&protocol, intern!(py, "get_buffer"), &hint));
+    let view = buffer.and_then(|buffer| {
         let view = View::writable(&buffer)?;
         if view.len() == 0 {
             return Err(PyRuntimeError::new_err("get_buffer() returned an empty buffer"));
@@ -162,7 +155,8 @@ fn read_buffered(transport: &Bound<'_, SocketTransport>, state: &State) -> PyRes
     match outcome(result, state, room, |_| py.None().into_bound(py)) {
         Ok(Outcome::Data(_, len)) => {
             let len = len.into_pyobject(py)?.into_any();
-            match call::in_context(context, || call::call1(&buffer_updated, &len)) {
+            let name = intern!(py, "buffer_updated");
+            match call::in_context(context, || call::method1(&protocol, name, &len)) {
                 Ok(_) => Ok(()),
                 Err(error) => protocol_failed(transport, error, "buffer_updated"),
             }
@@ -179,7 +173,7 @@ fn end_of_stream(transport: &Bound<'_, SocketTransport>, state: &State) -> PyRes
     state.read.eof.set(true);
     let Some(protocol) = state.protocol(py) else { return Ok(()) };
     let answer = call::in_context(state.context.bind(py), || {
-        protocol.call_method0(pyo3::intern!(py, "eof_received"))?.is_truthy()
+        protocol.call_method0(intern!(py, "eof_received"))?.is_truthy()
     });
     match answer {
         // The protocol keeps its half open: it goes on writing.

@@ -6,7 +6,6 @@
 use std::cell::{Cell, RefCell};
 use std::os::fd::RawFd;
 
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use pyo3::sync::PyOnceLock;
@@ -22,21 +21,14 @@ use crate::event_loop::EventLoop;
 /// asyncio's default high-water mark of a transport's write buffer.
 pub(super) const HIGH_WATER: usize = 64 * 1024;
 
-/// A protocol with the bound methods that every event needs.
+/// A protocol. Its methods are looked up at each call, as asyncio does: applications and
+/// tests replace them on the instance.
 pub(super) struct Protocol {
     pub(super) object: Py<PyAny>,
-    pub(super) receiver: Receiver,
+    /// A `BufferedProtocol`: it gives the buffer to read into.
+    pub(super) is_buffered: bool,
 }
 
-/// How a protocol takes data.
-pub(super) enum Receiver {
-    /// `Protocol.data_received`.
-    Streaming { data_received: Py<PyAny> },
-    /// `BufferedProtocol.get_buffer` and `buffer_updated`.
-    Buffered { get_buffer: Py<PyAny>, buffer_updated: Py<PyAny> },
-    /// Neither: a protocol that is only told of the connection.
-    None,
-}
 
 impl Protocol {
     pub(super) fn new(object: &Bound<'_, PyAny>) -> PyResult<Self> {
@@ -45,32 +37,8 @@ impl Protocol {
         let buffered = BUFFERED.get_or_try_init(py, || {
             PyResult::Ok(py.import("asyncio")?.getattr("BufferedProtocol")?.unbind())
         })?;
-        let receiver = if object.is_instance(buffered.bind(py))? {
-            Receiver::Buffered {
-                get_buffer: object.getattr(intern!(py, "get_buffer"))?.unbind(),
-                buffer_updated: object.getattr(intern!(py, "buffer_updated"))?.unbind(),
-            }
-        } else {
-            match object.getattr_opt(intern!(py, "data_received"))? {
-                Some(data_received) => {
-                    Receiver::Streaming { data_received: data_received.unbind() }
-                }
-                None => Receiver::None,
-            }
-        };
-        Ok(Self { object: object.clone().unbind(), receiver })
-    }
-
-    fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
-        visit.call(&self.object)?;
-        match &self.receiver {
-            Receiver::Streaming { data_received } => visit.call(data_received),
-            Receiver::Buffered { get_buffer, buffer_updated } => {
-                visit.call(get_buffer)?;
-                visit.call(buffer_updated)
-            }
-            Receiver::None => Ok(()),
-        }
+        let is_buffered = object.is_instance(buffered.bind(py))?;
+        Ok(Self { object: object.clone().unbind(), is_buffered })
     }
 }
 
@@ -188,7 +156,7 @@ impl State {
         if let Ok(protocol) = self.protocol.try_borrow()
             && let Some(protocol) = protocol.as_ref()
         {
-            protocol.traverse(visit)?;
+            visit.call(&protocol.object)?;
         }
         if let Ok(server) = self.server.try_borrow() {
             visit.call(&*server)?;

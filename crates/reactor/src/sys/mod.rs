@@ -28,10 +28,10 @@ use rustix::time::{ClockId, clock_gettime};
 
 /// Nanoseconds of `CLOCK_MONOTONIC`, the clock behind Python's `time.monotonic()`.
 #[inline]
-pub fn monotonic_ns() -> u64 {
+pub fn monotonic_ns() -> i64 {
     let now = clock_gettime(ClockId::Monotonic);
-    // The clock counts from boot: both fields are non-negative and the sum fits for 584 years.
-    now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
+    // Counted from boot, the sum fits for 292 years.
+    now.tv_sec * 1_000_000_000 + now.tv_nsec as i64
 }
 
 /// Lends `fd` for one system call.
