@@ -11,7 +11,7 @@ import weakref
 import pytest
 
 from tests.support.fds import open_fds
-from tests.support.leaks import assert_collected, assert_freed
+from tests.support.leaks import assert_collected, assert_freed, resource_warning
 from tests.support.loops import finish, one_turn
 from tests.support.net import nonblocking_pair
 from tests.support.scripts import check_script, run_script
@@ -62,7 +62,7 @@ def test_a_dropped_loop_is_collected_and_gives_its_descriptors_back(dropped):
 
 
 def test_a_dropped_loop_warns(raw_loop_factory):
-    with pytest.warns(ResourceWarning, match="unclosed event loop"):
+    with resource_warning("unclosed event loop"):
         assert_collected(raw_loop_factory)
 
 
