@@ -11,7 +11,7 @@ import weakref
 import pytest
 
 from tests.support.fds import open_fds
-from tests.support.leaks import assert_collected, assert_freed
+from tests.support.leaks import assert_collected, assert_freed, resource_warning
 from tests.support.loops import finish, one_turn
 from tests.support.net import nonblocking_pair
 from tests.support.scripts import check_script, run_script
@@ -62,10 +62,8 @@ def test_a_dropped_loop_is_collected_and_gives_its_descriptors_back(dropped):
 
 
 def test_a_dropped_loop_warns(raw_loop_factory):
-    # The warning holds the loop, so whether it is collected is another test's question.
-    with pytest.warns(ResourceWarning, match="unclosed event loop"):
-        raw_loop_factory()
-        gc.collect()
+    with resource_warning("unclosed event loop"):
+        assert_collected(raw_loop_factory)
 
 
 def test_a_closed_loop_does_not_warn(raw_loop_factory):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
+import warnings
 import weakref
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from tests.support.ledger import holders
@@ -33,6 +35,23 @@ def assert_freed(factory: Callable[[], Any]) -> None:
     finally:
         if was_enabled:
             gc.enable()
+
+
+@contextlib.contextmanager
+def resource_warning(text: str) -> Iterator[None]:
+    """Require a ResourceWarning with this text by the time of the next collection.
+
+    Other ResourceWarnings may come with it: a loop that is dropped drops its sockets too.
+    """
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        yield
+        gc.collect()
+    unexpected = [w for w in caught if not issubclass(w.category, ResourceWarning)]
+    texts = [str(w.message) for w in caught]
+    caught.clear()
+    assert not unexpected
+    assert any(text in t for t in texts), f"{text!r} is not in {texts}"
 
 
 def _watch(factory: Callable[[], Any]) -> list[weakref.ref[Any]]:
