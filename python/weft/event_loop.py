@@ -10,13 +10,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import signal
+import os
 import socket
 import ssl
-import threading
 import weakref
 from asyncio import base_events, sslproto
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 from weft import _core
@@ -32,6 +31,8 @@ class EventLoop(SignalHandlers, _core.EventLoop, asyncio.BaseEventLoop):
         super().__init__()
         self._listeners: dict[int, _core.Listener] = {}
         # Sockets that create_connection has connected and no transport has taken yet.
+        # create_unix_server(cleanup_socket=True) notes the inodes of its files here (3.13).
+        self._unix_server_sockets: dict[socket.socket, int] = {}
         self._connected: weakref.WeakSet[socket.socket] = weakref.WeakSet()
         self._init_signals()
 
@@ -228,7 +229,19 @@ class EventLoop(SignalHandlers, _core.EventLoop, asyncio.BaseEventLoop):
         listener = self._listeners.pop(sock.fileno(), None)
         if listener is not None:
             listener.stop()
+        inode = self._unix_server_sockets.pop(sock, None)
+        path = sock.getsockname() if inode is not None else None
         sock.close()
+        if path is not None:
+            # Since 3.13 a server removes its socket file, unless another has taken its place.
+            with contextlib.suppress(OSError):
+                if os.stat(path).st_ino == inode:
+                    os.unlink(path)
+
+    # -- Unix sockets: the interpreter's own argument policy, which needs only the hooks above --
+
+    create_unix_connection = asyncio.SelectorEventLoop.create_unix_connection
+    create_unix_server = asyncio.SelectorEventLoop.create_unix_server
 
     # -- not yet ---------------------------------------------------------------------------
 
@@ -254,14 +267,6 @@ class EventLoop(SignalHandlers, _core.EventLoop, asyncio.BaseEventLoop):
     async def subprocess_shell(self, *args: Any, **kwargs: Any) -> NoReturn:
         """Not supported yet: `NotImplementedError`."""
         raise _not_yet("subprocess_shell()")
-
-    async def create_unix_connection(self, *args: Any, **kwargs: Any) -> NoReturn:
-        """Not supported yet: `NotImplementedError`."""
-        raise _not_yet("create_unix_connection()")
-
-    async def create_unix_server(self, *args: Any, **kwargs: Any) -> NoReturn:
-        """Not supported yet: `NotImplementedError`."""
-        raise _not_yet("create_unix_server()")
 
 
 def _not_yet(feature: str) -> NotImplementedError:

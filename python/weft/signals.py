@@ -44,6 +44,7 @@ class SignalHandlers(_Base):
             writer.setblocking(False)
             self._wakeup_pair = reader, writer
             self.add_reader(reader, self._read_signals, reader)
+            self._set_background(1)
         return self._wakeup_pair[1].fileno()
 
     @contextlib.contextmanager
@@ -133,5 +134,6 @@ class SignalHandlers(_Base):
         pair, self._wakeup_pair = self._wakeup_pair, None
         if pair is not None:
             self.remove_reader(pair[0])
+            self._set_background(0)
             for end in pair:
                 end.close()

@@ -1,5 +1,6 @@
 //! The extension module `weft._core`: a table of contents, nothing else.
 
+mod error;
 mod event_loop;
 mod ffi;
 mod launch;

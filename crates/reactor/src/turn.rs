@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
-/// While callbacks are ready, readiness is looked at no later than this after the last
-/// look. Below it a turn costs no system call at all: `sleep(0)` loops and long chains of
-/// `call_soon` run at memory speed, and I/O waits 50 µs at most.
+/// While callbacks are ready and no descriptor is watched, the kernel is asked no later than
+/// this after it was last asked. Below it a turn costs no system call at all: `sleep(0)` loops
+/// and long chains of `call_soon` run at memory speed, and a signal waits 50 µs at most. With
+/// a watched descriptor every turn asks: programs count on one `sleep(0)` being enough for
+/// what has arrived.
 pub const LONGEST_SKIP_NS: i64 = 50_000;
 
 /// What a turn does before it runs callbacks.
@@ -23,6 +25,8 @@ pub enum Wait {
 pub struct Outlook {
     /// Whether callbacks are ready, or the loop has been asked to stop.
     pub busy: bool,
+    /// Whether descriptors are watched.
+    pub watching: bool,
     /// When the earliest timer is due.
     pub next_deadline: Option<i64>,
     /// When the kernel was last asked.
@@ -33,10 +37,10 @@ pub struct Outlook {
 
 /// Decides how to wait.
 pub fn plan(outlook: Outlook) -> Wait {
-    let Outlook { busy, next_deadline, last_poll, now } = outlook;
+    let Outlook { busy, watching, next_deadline, last_poll, now } = outlook;
     let due = next_deadline.is_some_and(|deadline| deadline <= now);
     if busy || due {
-        if now.saturating_sub(last_poll) < LONGEST_SKIP_NS { Wait::Skip } else { Wait::Poll }
+        if !watching && now.saturating_sub(last_poll) < LONGEST_SKIP_NS { Wait::Skip } else { Wait::Poll }
     } else {
         Wait::Park(next_deadline.map(|deadline| Duration::from_nanos((deadline - now) as u64)))
     }
@@ -46,7 +50,13 @@ pub fn plan(outlook: Outlook) -> Wait {
 mod tests {
     use super::*;
 
-    const IDLE: Outlook = Outlook { busy: false, next_deadline: None, last_poll: 0, now: 1_000_000 };
+    const IDLE: Outlook = Outlook {
+        busy: false,
+        watching: false,
+        next_deadline: None,
+        last_poll: 0,
+        now: 1_000_000,
+    };
 
     #[test]
     fn an_idle_loop_parks_until_woken() {
@@ -69,6 +79,8 @@ mod tests {
     fn a_busy_loop_asks_the_kernel_once_in_a_while() {
         let just_asked = Outlook { busy: true, last_poll: IDLE.now - LONGEST_SKIP_NS + 1, ..IDLE };
         assert_eq!(plan(just_asked), Wait::Skip);
+        let watching = Outlook { watching: true, ..just_asked };
+        assert_eq!(plan(watching), Wait::Poll);
         let long_ago = Outlook { last_poll: IDLE.now - LONGEST_SKIP_NS, ..just_asked };
         assert_eq!(plan(long_ago), Wait::Poll);
     }

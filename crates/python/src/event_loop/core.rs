@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use pyo3::prelude::*;
 use pyo3::{PyTraverseError, PyVisit};
+use rustix::io::Errno;
 use weft_reactor::registry::{Registry, Token};
 use weft_reactor::sys::{Events, Interest, Poller, Readiness, Waker, monotonic_ns};
 use weft_reactor::timers::{Cancelled, TimerId, Timers};
@@ -21,6 +22,7 @@ use super::entry::Entry;
 use super::handle::{self, TimerHandle};
 use super::source::{Deferred, Source};
 use super::watch::Watch;
+use crate::error::{OsResult, is, os_error};
 use crate::ffi::call::TaskCallables;
 use crate::ffi::plain;
 
@@ -56,6 +58,8 @@ pub(crate) struct Core {
     sources: RefCell<Registry<Rc<dyn Source>>>,
     /// Descriptors watched by number: `add_reader`, `sock_*`.
     pub(super) watches: RefCell<HashMap<RawFd, Rc<Watch>>>,
+    /// How many of the sources are the loop's own: the signals' pair.
+    pub(super) background: Cell<usize>,
     dirty: RefCell<Vec<Token>>,
     any_dirty: Cell<bool>,
     /// Whether an entry is running, so that a flush will follow.
@@ -82,6 +86,7 @@ impl Core {
             timers: RefCell::default(),
             sources: RefCell::default(),
             watches: RefCell::default(),
+            background: Cell::new(0),
             dirty: RefCell::default(),
             any_dirty: Cell::new(false),
             in_callback: Cell::new(false),
@@ -95,6 +100,11 @@ impl Core {
             read_buffer: Cell::new(None),
             events: Cell::new(Some(Events::with_capacity(EVENTS_PER_WAIT))),
         })
+    }
+
+    /// Whether the program waits for descriptors, so that every turn has to look at them.
+    pub(super) fn watches_descriptors(&self) -> bool {
+        self.sources.borrow().len() > self.background.get()
     }
 
     fn kernel(&self) -> io::Result<Rc<Kernel>> {
@@ -296,7 +306,7 @@ impl Core {
     /// Asks the kernel for events and queues them. With the GIL held when `timeout` is zero,
     /// without it otherwise.
     pub(super) fn poll(&self, py: Python<'_>, timeout: Option<Duration>) -> PyResult<()> {
-        let kernel = self.kernel()?;
+        let kernel = self.kernel().or_os_error()?;
         let mut events =
             self.events.take().unwrap_or_else(|| Events::with_capacity(EVENTS_PER_WAIT));
         let outcome = if timeout == Some(Duration::ZERO) {
@@ -319,7 +329,7 @@ impl Core {
         // Python's own signal handlers run here: a parked loop executes no bytecode.
         py.check_signals()?;
         match outcome {
-            Err(error) if !Poller::is_interrupted(&error) => Err(error.into()),
+            Err(error) if !is(&error, Errno::INTR) => Err(os_error(&error)),
             _ => Ok(()),
         }
     }

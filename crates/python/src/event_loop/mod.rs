@@ -30,6 +30,7 @@ use weft_reactor::sys::monotonic_ns;
 
 use self::handle::Callback;
 use self::watch::Direction;
+use crate::error::OsResult;
 use crate::ffi::gil::GilBound;
 use crate::ffi::{call, coroutine, method};
 
@@ -66,7 +67,7 @@ impl EventLoop {
         _args: &Bound<'_, PyTuple>,
         _kwargs: Option<&Bound<'_, pyo3::types::PyDict>>,
     ) -> PyResult<Self> {
-        Ok(Self(GilBound::new(Core::new()?)))
+        Ok(Self(GilBound::new(Core::new().or_os_error()?)))
     }
 
     /// The loop's clock in seconds: `time.monotonic()`.
@@ -207,6 +208,11 @@ impl EventLoop {
         data: &Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, SocketOperation>> {
         SocketOperation::sendall(slf, sock, data)
+    }
+
+    /// Says how many descriptors the loop watches for itself, and not for the program.
+    fn _set_background(&self, py: Python<'_>, count: usize) {
+        self.core(py).background.set(count);
     }
 
     /// A future that is done when sock is readable.

@@ -9,6 +9,7 @@ use super::EventLoop;
 use super::core::{Alarm, Core};
 use super::entry::Entry;
 use super::handle::{self, Callback, check_callable};
+use crate::error::OsResult;
 use crate::ffi::{call, plain};
 use crate::ffi::method::{Arguments, FastMethod, Method};
 
@@ -168,7 +169,7 @@ fn call_soon_threadsafe<'py>(
     let request = Request::parse(event_loop, "call_soon_threadsafe", arguments, 0)?;
     admit(event_loop, core, &request, "call_soon_threadsafe", false)?;
     let handle = soon(event_loop, core, &request)?;
-    core.wake()?;
+    core.wake().or_os_error()?;
     Ok(handle)
 }
 

@@ -17,6 +17,7 @@ use weft_reactor::sys::socket;
 use super::EventLoop;
 use super::report::Asyncio;
 use super::watch::Direction;
+use crate::error::os_error;
 use crate::ffi::buffer::{View, bytes_with};
 use crate::ffi::call;
 use crate::ffi::coroutine::{Awaitable, Step};
@@ -299,7 +300,7 @@ fn would_block<'py>(error: io::Error) -> PyResult<Attempt<'py>> {
     if error.kind() == io::ErrorKind::WouldBlock {
         Ok(Attempt::WouldBlock)
     } else {
-        Err(error.into())
+        Err(os_error(&error))
     }
 }
 

@@ -26,6 +26,7 @@ fn turn(event_loop: &Bound<'_, EventLoop>, core: &Core) -> PyResult<()> {
     let outlook = Outlook {
         busy: core.stopping.get() || !core.ready.borrow().is_empty(),
         next_deadline: core.timers.borrow().next_deadline(),
+        watching: core.watches_descriptors(),
         last_poll: core.last_poll.get(),
         now: monotonic_ns(),
     };

@@ -23,6 +23,7 @@ use weft_reactor::sys::{Interest, Readiness};
 use super::core::Core;
 use super::handle::{self, Handle};
 use super::source::Source;
+use crate::error::{OsResult, is, os_error};
 
 /// One direction of a watched descriptor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -260,9 +261,11 @@ impl Core {
         });
         let token = self.register(fd, interest, Rc::clone(&watch) as Rc<dyn Source>).map_err(|error| {
             if error.kind() == std::io::ErrorKind::AlreadyExists {
-                PyRuntimeError::new_err(format!("File descriptor {fd} is used by a transport"))
+                PyRuntimeError::new_err(format!(
+                    "File descriptor {fd} is used by transport or server of this loop"
+                ))
             } else {
-                error.into()
+                os_error(&error)
             }
         })?;
         watch.token.set(Some(token));
@@ -294,8 +297,8 @@ impl Core {
                     self.rewatch(watch, interest)?;
                 }
                 // It is closed: what is left of the watch waits for its own removal.
-                Err(error) if is_closed(&error) => {}
-                other => other?,
+                Err(error) if is(&error, Errno::BADF) => {}
+                other => other.or_os_error()?,
             }
         }
         Ok(())
@@ -305,14 +308,11 @@ impl Core {
         if let Some(token) = watch.token.take() {
             self.forget(token);
         }
-        let token = self.register(watch.fd, interest, Rc::clone(watch) as Rc<dyn Source>)?;
+        let token = self.register(watch.fd, interest, Rc::clone(watch) as Rc<dyn Source>);
+        let token = token.or_os_error()?;
         watch.token.set(Some(token));
         Ok(())
     }
-}
-
-fn is_closed(error: &std::io::Error) -> bool {
-    Errno::from_io_error(error) == Some(Errno::BADF)
 }
 
 fn level(direction: Direction) -> Interest {

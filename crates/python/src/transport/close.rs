@@ -5,12 +5,14 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 use pyo3::{IntoPyObjectExt, PyTraverseError, PyVisit};
+use rustix::io::Errno;
 use weft_reactor::sys::socket::{self, Half};
 
 use super::connection::Connection;
 use super::state::State;
 use super::stream::SocketTransport;
 use super::write;
+use crate::error::{is, os_error};
 use crate::event_loop::{Deferred, describe_callback, failed, protocol_details};
 use crate::ffi::call;
 
@@ -152,8 +154,8 @@ pub(super) fn output_drained(
         && let Err(error) = socket::shutdown(state.fd.get(), Half::Write)
     {
         // A peer that is gone needs no shutdown; reading will tell.
-        if error.kind() != std::io::ErrorKind::NotConnected {
-            return Err(error.into());
+        if !is(&error, Errno::NOTCONN) {
+            return Err(os_error(&error));
         }
     }
     Ok(())

@@ -15,8 +15,9 @@ use weft_reactor::sys::{Interest, Readiness, monotonic_ns, socket};
 
 use super::connection::Connection;
 use super::stream::SocketTransport;
+use crate::error::{OsResult, os_error};
 use crate::event_loop::{Deferred, EventLoop, Source, failed};
-use crate::ffi::gil::GilBound;
+use crate::ffi::call;
 
 /// How long accepting rests when the process or the system is out of descriptors.
 const EXHAUSTED_PAUSE_NS: i64 = 1_000_000_000;
@@ -24,11 +25,12 @@ const EXHAUSTED_PAUSE_NS: i64 = 1_000_000_000;
 /// Connections accepted a turn at most; then the others' turn comes first.
 const ACCEPTS_PER_TURN: usize = 64;
 
-/// A listening socket that the loop accepts from.
+/// A listening socket that the loop accepts from: names the registration.
 #[pyclass(frozen, module = "weft._core")]
 pub(crate) struct Listener {
     event_loop: Py<EventLoop>,
-    source: GilBound<Rc<ListenSource>>,
+    fd: RawFd,
+    token: Token,
 }
 
 /// What is done with each connection.
@@ -36,8 +38,10 @@ struct ListenSource {
     event_loop: Py<EventLoop>,
     socket: Py<PyAny>,
     fd: RawFd,
+    /// Known once registered.
     token: Cell<Option<Token>>,
-    stopped: Cell<bool>,
+    /// Where the server was started: its connections' callbacks see that context.
+    context: Py<PyAny>,
     protocol_factory: Py<PyAny>,
     server: Option<Py<PyAny>>,
     accepts_per_turn: usize,
@@ -59,12 +63,13 @@ impl Listener {
         accepted: Option<Py<PyAny>>,
     ) -> PyResult<Self> {
         let py = sock.py();
+        let fd = Connection::descriptor(sock)?;
         let source = Rc::new(ListenSource {
             event_loop: event_loop.clone_ref(py),
             socket: sock.clone().unbind(),
-            fd: Connection::descriptor(sock)?,
+            fd,
             token: Cell::new(None),
-            stopped: Cell::new(false),
+            context: call::copy_context(py)?.unbind(),
             protocol_factory,
             server,
             accepts_per_turn: backlog.clamp(1, ACCEPTS_PER_TURN),
@@ -72,21 +77,17 @@ impl Listener {
         });
         let core = event_loop.bind(py).get().core(py);
         let interest = Interest::level(true, false);
-        let token = core.adopt(source.fd, interest, Rc::clone(&source) as Rc<dyn Source>)?;
+        let registration = Rc::clone(&source) as Rc<dyn Source>;
+        let token = core.adopt(fd, interest, registration).or_os_error()?;
         source.token.set(Some(token));
-        Ok(Self { event_loop, source: GilBound::new(source) })
+        Ok(Self { event_loop, fd, token })
     }
 
     /// Stops accepting. The socket stays open.
     fn stop(&self, py: Python<'_>) {
-        let source = self.source.get(py);
-        source.stopped.set(true);
-        if let Some(token) = source.token.take() {
-            self.event_loop.bind(py).get().core(py).deregister(source.fd, token);
-        }
+        self.event_loop.bind(py).get().core(py).deregister(self.fd, self.token);
     }
 
-    // The source itself is visited where it is registered: by the loop.
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         visit.call(&self.event_loop)
     }
@@ -95,11 +96,13 @@ impl Listener {
 impl Source for ListenSource {
     fn ready(&self, py: Python<'_>, _readiness: Readiness) -> PyResult<()> {
         for _ in 0..self.accepts_per_turn {
-            if self.stopped.get() {
+            if !self.is_open(py) {
                 return Ok(());
             }
             match socket::accept(self.fd) {
-                Ok((fd, peer)) => self.welcome(py, fd, peer)?,
+                Ok((fd, peer)) => {
+                    call::in_context(self.context.bind(py), || self.welcome(py, fd, peer))?;
+                }
                 Err(error) => return self.refuse(py, error),
             }
         }
@@ -113,6 +116,7 @@ impl Source for ListenSource {
     fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
         visit.call(&self.event_loop)?;
         visit.call(&self.socket)?;
+        visit.call(&self.context)?;
         visit.call(&self.protocol_factory)?;
         visit.call(&self.server)?;
         visit.call(&self.accepted)
@@ -120,6 +124,12 @@ impl Source for ListenSource {
 }
 
 impl ListenSource {
+    /// Whether nobody has stopped the server, which an accepted connection may have done.
+    fn is_open(&self, py: Python<'_>) -> bool {
+        let core = self.event_loop.bind(py).get().core(py);
+        self.token.get().is_some_and(|token| core.is_registered(token))
+    }
+
     fn welcome(
         &self,
         py: Python<'_>,
@@ -152,7 +162,7 @@ impl ListenSource {
             Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM) => {
                 let core = event_loop.get().core(py);
                 if let Some(token) = self.token.get() {
-                    core.modify(self.fd, token, Interest::level(false, false))?;
+                    core.modify(self.fd, token, Interest::level(false, false)).or_os_error()?;
                     let event_loop = event_loop.clone().unbind();
                     let resume = Resume { event_loop, fd: self.fd, token };
                     core.set_alarm(monotonic_ns() + EXHAUSTED_PAUSE_NS, Box::new(resume));
@@ -160,9 +170,12 @@ impl ListenSource {
                 let details = PyDict::new(py);
                 details.set_item("socket", &self.socket)?;
                 let message = "socket.accept() out of system resource";
-                failed(event_loop, error.into(), message, &details)
+                failed(event_loop, os_error(&error), message, &details)
             }
-            _ => failed(event_loop, error.into(), "Accept failed on a socket", &PyDict::new(py)),
+            _ => {
+                let message = "Accept failed on a socket";
+                failed(event_loop, os_error(&error), message, &PyDict::new(py))
+            }
         }
     }
 }
@@ -178,7 +191,7 @@ impl Deferred for Resume {
     fn run(self: Box<Self>, py: Python<'_>) -> PyResult<()> {
         let core = self.event_loop.bind(py).get().core(py);
         if core.is_registered(self.token) {
-            core.modify(self.fd, self.token, Interest::level(true, false))?;
+            core.modify(self.fd, self.token, Interest::level(true, false)).or_os_error()?;
         }
         Ok(())
     }

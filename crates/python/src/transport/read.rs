@@ -11,12 +11,10 @@ use weft_reactor::sys::socket;
 use super::close;
 use super::state::State;
 use super::stream::SocketTransport;
+use crate::error::os_error;
 use crate::event_loop::leaves_loop;
 use crate::ffi::buffer::{View, bytes_with};
 use crate::ffi::call;
-
-/// Reads a turn at most; then the others' turn comes first.
-const READS_PER_TURN: usize = 4;
 
 /// From this size on a read goes straight into the bytes object that the protocol gets: the
 /// copy out of the shared buffer would cost more than cutting the object to size.
@@ -32,16 +30,18 @@ enum Outcome<'py> {
     Nothing,
 }
 
-/// Reads while there is something to read and somebody to take it.
+/// Reads once, if somebody takes it; what is left waits until the others had their turn.
 pub(super) fn read_ready(transport: &Bound<'_, SocketTransport>) -> PyResult<()> {
     let py = transport.py();
     let state = transport.get().state(py);
-    for _ in 0..READS_PER_TURN {
-        if !wants_data(state) {
-            return Ok(());
-        }
-        let buffered = state.protocol.borrow().as_ref().map(|protocol| protocol.is_buffered);
-        if buffered == Some(true) { read_buffered(transport, state)? } else { read_streaming(transport, state)? }
+    if !wants_data(state) {
+        return Ok(());
+    }
+    let is_buffered = state.protocol.borrow().as_ref().is_some_and(|p| p.is_buffered);
+    if is_buffered {
+        read_buffered(transport, state)?;
+    } else {
+        read_streaming(transport, state)?;
     }
     if wants_data(state) {
         super::stream::read_later(transport);
@@ -185,7 +185,7 @@ fn end_of_stream(transport: &Bound<'_, SocketTransport>, state: &State) -> PyRes
 
 fn read_failed(transport: &Bound<'_, SocketTransport>, error: io::Error) -> PyResult<()> {
     transport.get().state(transport.py()).read.ready.set(false);
-    close::fatal_error(transport, error.into(), "Fatal read error on socket transport")
+    close::fatal_error(transport, os_error(&error), "Fatal read error on socket transport")
 }
 
 fn protocol_failed(

@@ -15,6 +15,7 @@ use super::close::{self, Start};
 use super::connection::{self, Connection};
 use super::state::{Protocol, State};
 use super::{read, write};
+use crate::error::OsResult;
 use crate::event_loop::{EventLoop, Source};
 use crate::ffi::call;
 use crate::ffi::gil::GilBound;
@@ -104,7 +105,7 @@ impl SocketTransport {
         let state = transport.get().state(py);
         let core = event_loop.get().core(py);
         let source = Rc::new(StreamSource(transport.clone().unbind()));
-        let token: Token = core.adopt(fd, Interest::edge(), source)?;
+        let token: Token = core.adopt(fd, Interest::edge(), source).or_os_error()?;
         state.token.set(Some(token));
         if let Some(server) = server {
             close::attach(server, &transport)?;

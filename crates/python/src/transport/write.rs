@@ -16,6 +16,7 @@ use weft_reactor::sys::socket;
 use super::close;
 use super::state::{HIGH_WATER, State};
 use super::stream::SocketTransport;
+use crate::error::os_error;
 use crate::event_loop::{failed, protocol_details};
 use crate::ffi::buffer::View;
 
@@ -130,10 +131,10 @@ pub(super) fn flush(transport: &Bound<'_, SocketTransport>) -> PyResult<()> {
     if let Err(error) = send(state) {
         state.write.ready.set(false);
         let message = "Fatal write error on socket transport";
-        return close::fatal_error(transport, error.into(), message);
+        return close::fatal_error(transport, os_error(&error), message);
     }
+    resume_if_drained(transport, state)?;
     if state.outbox.borrow().is_empty() {
-        resume_if_drained(transport, state)?;
         close::output_drained(transport, state)
     } else {
         pause_if_full(transport, state)
@@ -192,8 +193,7 @@ pub(super) fn write_ready(transport: &Bound<'_, SocketTransport>) -> PyResult<()
     if state.outbox.borrow().is_empty() {
         return Ok(());
     }
-    flush(transport)?;
-    resume_if_drained(transport, state)
+    flush(transport)
 }
 
 /// Calls a flow-control method; an error in it is reported and changes nothing (asyncio's way).

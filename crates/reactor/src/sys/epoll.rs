@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use rustix::buffer::spare_capacity;
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
-use rustix::io::Errno;
 use rustix::time::Timespec;
 
 use super::lend;
@@ -197,10 +196,5 @@ impl Poller {
             }
             _ => Err(error),
         }
-    }
-
-    /// The token-less form of [`Errno::INTR`], for callers that loop.
-    pub fn is_interrupted(error: &io::Error) -> bool {
-        error.raw_os_error() == Some(Errno::INTR.raw_os_error())
     }
 }
