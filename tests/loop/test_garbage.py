@@ -62,8 +62,10 @@ def test_a_dropped_loop_is_collected_and_gives_its_descriptors_back(dropped):
 
 
 def test_a_dropped_loop_warns(raw_loop_factory):
+    # The warning holds the loop, so whether it is collected is another test's question.
     with resource_warning("unclosed event loop"):
-        assert_collected(raw_loop_factory)
+        raw_loop_factory()
+        gc.collect()
 
 
 def test_a_closed_loop_does_not_warn(raw_loop_factory):

@@ -14,7 +14,7 @@ use pyo3::prelude::*;
 use pyo3::{PyTraverseError, PyVisit};
 use rustix::io::Errno;
 use weft_reactor::registry::{Registry, Token};
-use weft_reactor::sys::{Events, Interest, Poller, Readiness, Waker, monotonic_ns};
+use weft_reactor::sys::{Events, Interest, Poller, Waker, monotonic_ns};
 use weft_reactor::timers::{Cancelled, TimerId, Timers};
 
 use super::EventLoop;
@@ -60,6 +60,8 @@ pub(crate) struct Core {
     pub(super) watches: RefCell<HashMap<RawFd, Rc<Watch>>>,
     /// How many of the sources are the loop's own: the signals' pair.
     pub(super) background: Cell<usize>,
+    /// Descriptors that belong to a transport or a server.
+    adopted: RefCell<HashMap<RawFd, Token>>,
     dirty: RefCell<Vec<Token>>,
     any_dirty: Cell<bool>,
     /// Whether an entry is running, so that a flush will follow.
@@ -87,6 +89,7 @@ impl Core {
             sources: RefCell::default(),
             watches: RefCell::default(),
             background: Cell::new(0),
+            adopted: RefCell::default(),
             dirty: RefCell::default(),
             any_dirty: Cell::new(false),
             in_callback: Cell::new(false),
@@ -205,12 +208,20 @@ impl Core {
         source: Rc<dyn Source>,
     ) -> io::Result<Token> {
         self.end_socket_watch(fd);
-        self.register(fd, interest, source)
+        let token = self.register(fd, interest, source)?;
+        self.adopted.borrow_mut().insert(fd, token);
+        Ok(token)
     }
 
-    /// Calls the source in the next turn, as if the kernel had said that it is readable.
+    /// The source that has adopted `fd`: nobody else may watch it.
+    pub(super) fn adopter(&self, fd: RawFd) -> Option<Rc<dyn Source>> {
+        let token = self.adopted.borrow().get(&fd).copied()?;
+        self.source(token)
+    }
+
+    /// Calls [`Source::resumed`] in the next turn.
     pub(crate) fn resume(&self, token: Token) {
-        self.schedule(Entry::Io(token, Readiness::READABLE));
+        self.schedule(Entry::Resume(token));
     }
 
     /// Whether a registration is live.
@@ -230,6 +241,7 @@ impl Core {
 
     /// Ends a registration. `fd` must still be open, or have been closed by its only owner.
     pub(crate) fn deregister(&self, fd: RawFd, token: Token) {
+        self.disown(fd, token);
         let source = self.sources.borrow_mut().remove(token);
         if source.is_some()
             && let Ok(kernel) = self.kernel()
@@ -241,9 +253,17 @@ impl Core {
 
     /// [`deregister`](Self::deregister) for an owner that closes `fd` right after: the
     /// kernel forgets a closed descriptor by itself, which saves a system call.
-    pub(crate) fn forget(&self, token: Token) {
+    pub(crate) fn forget(&self, fd: RawFd, token: Token) {
+        self.disown(fd, token);
         let source = self.sources.borrow_mut().remove(token);
         drop(source);
+    }
+
+    fn disown(&self, fd: RawFd, token: Token) {
+        let mut adopted = self.adopted.borrow_mut();
+        if adopted.get(&fd) == Some(&token) {
+            adopted.remove(&fd);
+        }
     }
 
     pub(super) fn source(&self, token: Token) -> Option<Rc<dyn Source>> {

@@ -28,6 +28,8 @@ pub(crate) enum Entry {
     Timer(Py<TimerHandle>),
     /// A descriptor that is ready.
     Io(Token, Readiness),
+    /// A source that left something undone.
+    Resume(Token),
     /// Native work.
     Native(Box<dyn Deferred>),
 }
@@ -63,6 +65,10 @@ impl Entry {
                 Some(source) => source.ready(py, readiness),
                 None => Ok(()),
             },
+            Entry::Resume(token) => match event_loop.get().core(py).source(token) {
+                Some(source) => source.resumed(py),
+                None => Ok(()),
+            },
             Entry::Native(work) => work.run(py),
         }
     }
@@ -84,7 +90,7 @@ impl Entry {
                 let handle = handle.clone_ref(py).into_bound(py).into_any();
                 Box::new(move || report::describe_handle(&handle))
             }
-            Entry::Io(token, _) => {
+            Entry::Io(token, _) | Entry::Resume(token) => {
                 let source = event_loop.get().core(py).source(*token);
                 Box::new(move || {
                     Ok(source.map_or_else(|| "<closed>".to_owned(), |source| source.describe(py)))
@@ -119,7 +125,7 @@ impl Entry {
             Entry::Timer(handle) => {
                 handle::traverse_queued(plain::as_base_during_gc(handle), visit)
             }
-            Entry::Io(..) => Ok(()),
+            Entry::Io(..) | Entry::Resume(_) => Ok(()),
             Entry::Native(work) => work.traverse(visit),
         }
     }

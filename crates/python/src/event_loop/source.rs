@@ -14,6 +14,12 @@ pub(crate) trait Source {
     /// before the event is over.
     fn ready(&self, py: Python<'_>, readiness: Readiness) -> PyResult<()>;
 
+    /// Goes on with what it left undone, to be fair or because it was paused: the kernel does
+    /// not announce again what it has announced.
+    fn resumed(&self, py: Python<'_>) -> PyResult<()> {
+        self.ready(py, Readiness::READABLE)
+    }
+
     /// The callback that marked this source dirty is over: send what it wrote.
     fn flush(&self, _py: Python<'_>) -> PyResult<()> {
         Ok(())

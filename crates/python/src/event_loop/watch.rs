@@ -23,7 +23,7 @@ use weft_reactor::sys::{Interest, Readiness};
 use super::core::Core;
 use super::handle::{self, Handle};
 use super::source::Source;
-use crate::error::{OsResult, is, os_error};
+use crate::error::{OsResult, is};
 
 /// One direction of a watched descriptor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -151,6 +151,7 @@ impl Core {
         direction: Direction,
         handle: Py<Handle>,
     ) -> PyResult<()> {
+        self.refuse_adopted(py, fd)?;
         let watch = self.watches.borrow().get(&fd).cloned();
         let watch = match watch {
             Some(watch) => watch,
@@ -172,11 +173,22 @@ impl Core {
         fd: RawFd,
         direction: Direction,
     ) -> PyResult<bool> {
+        self.refuse_adopted(py, fd)?;
         let Some(watch) = self.watches.borrow().get(&fd).cloned() else { return Ok(false) };
         let Some(handle) = watch.half(direction).handle.take() else { return Ok(false) };
         handle.call_method0(py, intern!(py, "cancel"))?;
         self.update_watch(&watch)?;
         Ok(true)
+    }
+
+    fn refuse_adopted(&self, py: Python<'_>, fd: RawFd) -> PyResult<()> {
+        match self.adopter(fd) {
+            None => Ok(()),
+            Some(owner) => Err(PyRuntimeError::new_err(format!(
+                "File descriptor {fd} is used by transport {}",
+                owner.describe(py)
+            ))),
+        }
     }
 
     /// The watch of a socket object, made and registered if there is none.
@@ -217,6 +229,7 @@ impl Core {
         direction: Direction,
         future: &Bound<'_, PyAny>,
     ) -> PyResult<()> {
+        self.refuse_adopted(socket.py(), fd)?;
         let watch = self.socket_watch(socket, fd)?;
         let mut waiters = watch.half(direction).waiters.take();
         // Operations that were cancelled leave their future behind until the next event.
@@ -259,15 +272,8 @@ impl Core {
             write: Half::default(),
             socket,
         });
-        let token = self.register(fd, interest, Rc::clone(&watch) as Rc<dyn Source>).map_err(|error| {
-            if error.kind() == std::io::ErrorKind::AlreadyExists {
-                PyRuntimeError::new_err(format!(
-                    "File descriptor {fd} is used by transport or server of this loop"
-                ))
-            } else {
-                os_error(&error)
-            }
-        })?;
+        let token = self.register(fd, interest, Rc::clone(&watch) as Rc<dyn Source>);
+        let token = token.or_os_error()?;
         watch.token.set(Some(token));
         let replaced = self.watches.borrow_mut().insert(fd, Rc::clone(&watch));
         drop(replaced);
@@ -306,7 +312,7 @@ impl Core {
 
     fn rewatch(&self, watch: &Rc<Watch>, interest: Interest) -> PyResult<()> {
         if let Some(token) = watch.token.take() {
-            self.forget(token);
+            self.forget(watch.fd, token);
         }
         let token = self.register(watch.fd, interest, Rc::clone(watch) as Rc<dyn Source>);
         let token = token.or_os_error()?;

@@ -95,7 +95,8 @@ fn release(transport: &Bound<'_, SocketTransport>, state: &State) -> PyResult<()
     if let Some(token) = state.token.take() {
         // A Python socket may have been duplicated: then closing it would not end the watch.
         let native = matches!(*state.connection.borrow(), Connection::Native(..));
-        if native { core.forget(token) } else { core.deregister(state.fd.get(), token) }
+        let fd = state.fd.get();
+        if native { core.forget(fd, token) } else { core.deregister(fd, token) }
     }
     state.outbox.borrow_mut().clear();
     let connection = state.connection.replace(Connection::Closed);

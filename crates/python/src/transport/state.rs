@@ -73,6 +73,8 @@ pub(super) struct ReadState {
     pub(super) ready: Cell<bool>,
     /// The peer has shut down: a short read no longer means that nothing is left.
     pub(super) hangup: Cell<bool>,
+    /// A read is queued for the next turn.
+    pub(super) queued: Cell<bool>,
     /// End of stream was delivered.
     pub(super) eof: Cell<bool>,
     /// Whether a short read empties the socket: TCP only.
@@ -120,6 +122,7 @@ impl State {
                 paused: Cell::new(false),
                 ready: Cell::new(false),
                 hangup: Cell::new(false),
+                queued: Cell::new(false),
                 eof: Cell::new(false),
                 short_read_is_empty,
                 bulk: Cell::new(false),

@@ -40,9 +40,17 @@ impl Source for StreamSource {
             if readiness.is_hangup() {
                 state.read.hangup.set(true);
             }
-            read::read_ready(transport)?;
+            if !state.read.queued.get() {
+                read::read_ready(transport)?;
+            }
         }
         Ok(())
+    }
+
+    fn resumed(&self, py: Python<'_>) -> PyResult<()> {
+        let transport = self.0.bind(py);
+        transport.get().state(py).read.queued.set(false);
+        read::read_ready(transport)
     }
 
     fn flush(&self, py: Python<'_>) -> PyResult<()> {
@@ -66,7 +74,9 @@ impl Source for StreamSource {
 pub(super) fn read_later(transport: &Bound<'_, SocketTransport>) {
     let py = transport.py();
     let state = transport.get().state(py);
-    if let Some(token) = state.token.get() {
+    if let Some(token) = state.token.get()
+        && !state.read.queued.replace(true)
+    {
         state.event_loop.bind(py).get().core(py).resume(token);
     }
 }
