@@ -1,5 +1,4 @@
-"""Byte-level cases of the chunked coding: sizes, extensions, ends, trailers (RFC 9112 section 7.1).
-"""
+"""Byte-level cases of the chunked coding: sizes, extensions, trailers (RFC 9112 section 7.1)."""
 
 from __future__ import annotations
 
