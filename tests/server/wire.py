@@ -15,7 +15,7 @@ from collections.abc import Iterable
 
 from tests.support import net
 
-LIMIT = 10.0
+LIMIT = 5.0
 STATUS_LINE = re.compile(rb"HTTP/1\.1 ([1-9]\d\d) ([\x20-\x7e]*)")
 FIELD_LINE = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+): ?([\t\x20-\x7e\x80-\xff]*)")
 CHUNK_LINE = re.compile(rb"[0-9a-fA-F]{1,16}")
@@ -163,6 +163,17 @@ class Wire:
         data = bytes(self._buffer)
         self._buffer.clear()
         return data
+
+    def responses(self) -> list[Response]:
+        """All responses until the server closes, in order or by a reset."""
+        found = []
+        while True:
+            try:
+                found.append(self.response())
+            except (EOFError, ConnectionResetError):
+                if self._buffer:
+                    raise
+                return found
 
     def expect_end(self, *, reset_is_fine: bool = False) -> None:
         """Nothing more comes, and the server closes."""
