@@ -33,6 +33,9 @@ const EVENTS_PER_WAIT: usize = 512;
 /// one read empties it.
 const READ_BUFFER: usize = 256 * 1024;
 
+/// Queues longer than this are not walked by the cycle collector.
+const LONGEST_WALK: usize = 4096;
+
 /// The token of the waker; no registration gets it, because generations start at 1.
 const WAKER_TOKEN: u64 = u64::MAX;
 
@@ -401,11 +404,23 @@ impl Core {
         drop((ready, timers, watches, sources, thread_id));
     }
 
+    /// Visits what the loop refers to, for the cycle collector.
+    ///
+    /// A loop that runs, or has thousands of callbacks to run, is in use: its queues are not
+    /// walked then, since every collection would walk them. Not to visit is always safe; it
+    /// means "alive".
     pub(super) fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
-        if let Ok(ready) = self.ready.try_borrow() {
+        let running = self.thread_id.try_borrow().is_ok_and(|id| id.is_some());
+        if let Ok(ready) = self.ready.try_borrow()
+            && !running
+            && ready.len() <= LONGEST_WALK
+        {
             ready.iter().try_for_each(|entry| entry.traverse(visit))?;
         }
-        if let Ok(timers) = self.timers.try_borrow() {
+        if let Ok(timers) = self.timers.try_borrow()
+            && !running
+            && timers.len() <= LONGEST_WALK
+        {
             timers.iter().try_for_each(|alarm| match alarm {
                 Alarm::Handle(handle) => {
                     handle::traverse_queued(plain::as_base_during_gc(handle), visit)

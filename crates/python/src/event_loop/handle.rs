@@ -4,7 +4,7 @@
 //! it alone holds ([`traverse_queued`]), and a handle lets go of its callback when it has run,
 //! is cancelled, or its loop is closed.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::ffi::{CStr, c_int};
 
 use pyo3::exceptions::PyTypeError;
@@ -36,12 +36,49 @@ pub(super) struct Callback {
 /// What a handle holds.
 pub(crate) struct HandleState {
     /// Taken while the callback runs, dropped when the handle is cancelled.
-    callback: RefCell<Option<Callback>>,
-    context: RefCell<Option<Py<PyAny>>>,
-    event_loop: RefCell<Option<Py<EventLoop>>>,
-    cancelled: Cell<bool>,
+    callback: Slot<Callback>,
+    context: Slot<Py<PyAny>>,
+    event_loop: Slot<Py<EventLoop>>,
     /// Only in debug mode: where the handle was made, and what it was before it was cancelled.
-    debug: RefCell<Option<Box<DebugInfo>>>,
+    debug: Slot<Box<DebugInfo>>,
+    cancelled: Cell<bool>,
+}
+
+/// A place that may be empty. A `RefCell` would spend a word on each of a handle's four.
+struct Slot<T>(Cell<Option<T>>);
+
+impl<T> Slot<T> {
+    fn new(value: Option<T>) -> Self {
+        Self(Cell::new(value))
+    }
+
+    fn take(&self) -> Option<T> {
+        self.0.take()
+    }
+
+    fn put(&self, value: T) {
+        let replaced = self.0.replace(Some(value));
+        drop(replaced);
+    }
+
+    /// Shows the value to `look`, which must not run Python code: the place is empty
+    /// meanwhile.
+    fn peek<R>(&self, look: impl FnOnce(Option<&T>) -> R) -> R {
+        let value = self.0.take();
+        let result = look(value.as_ref());
+        self.0.set(value);
+        result
+    }
+
+    fn is_some(&self) -> bool {
+        self.peek(|value| value.is_some())
+    }
+}
+
+impl<T> Slot<Py<T>> {
+    fn bound<'py>(&self, py: Python<'py>) -> Option<Bound<'py, T>> {
+        self.peek(|value| value.map(|value| value.bind(py).clone()))
+    }
 }
 
 #[derive(Default)]
@@ -63,11 +100,11 @@ impl HandleState {
             Box::new(DebugInfo { source_traceback, repr: None })
         });
         Self {
-            callback: RefCell::new(Some(callback)),
-            context: RefCell::new(Some(context.unbind())),
-            event_loop: RefCell::new(Some(event_loop.clone().unbind())),
+            callback: Slot::new(Some(callback)),
+            context: Slot::new(Some(context.unbind())),
+            event_loop: Slot::new(Some(event_loop.clone().unbind())),
+            debug: Slot::new(debug),
             cancelled: Cell::new(false),
-            debug: RefCell::new(debug),
         }
     }
 
@@ -77,12 +114,25 @@ impl HandleState {
     }
 
     fn event_loop<'py>(&self, py: Python<'py>) -> Option<Bound<'py, EventLoop>> {
-        self.event_loop.borrow().as_ref().map(|event_loop| event_loop.bind(py).clone())
+        self.event_loop.bound(py)
+    }
+
+    /// What is to be called, with its arguments.
+    fn callback<'py>(&self, py: Python<'py>) -> Option<(Bound<'py, PyAny>, Args)> {
+        self.callback.peek(|callback| {
+            let callback = callback?;
+            let arguments = callback.arguments.iter().map(|argument| argument.clone_ref(py));
+            Some((callback.callable.bind(py).clone(), arguments.collect()))
+        })
+    }
+
+    fn source_traceback<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
+        self.debug.peek(|debug| Some(debug?.source_traceback.as_ref()?.bind(py).clone()))
     }
 
     /// `Name cancelled when=… callback() at … created at …`, as asyncio writes it.
     fn describe(&self, py: Python<'_>, name: &str, when: Option<f64>) -> String {
-        if let Some(repr) = self.debug.borrow().as_ref().and_then(|debug| debug.repr.clone()) {
+        if let Some(repr) = self.debug.peek(|debug| debug?.repr.clone()) {
             return repr;
         }
         let mut parts = vec![name.to_owned()];
@@ -92,18 +142,15 @@ impl HandleState {
         if let Some(when) = when {
             parts.push(format!("when={when}"));
         }
-        if let Some(callback) = self.callback.borrow().as_ref() {
-            let callable = callback.callable.bind(py);
-            parts.push(report::describe_callback(callable, &callback.arguments));
+        if let Some((callable, arguments)) = self.callback(py) {
+            parts.push(report::describe_callback(&callable, &arguments));
         }
         parts.extend(self.created_at(py));
         format!("<{}>", parts.join(" "))
     }
 
     fn created_at(&self, py: Python<'_>) -> Option<String> {
-        let debug = self.debug.borrow();
-        let stack = debug.as_ref()?.source_traceback.as_ref()?.bind(py);
-        let frame = stack.get_item(-1).ok()?;
+        let frame = self.source_traceback(py)?.get_item(-1).ok()?;
         let (file, line): (String, usize) =
             (frame.get_item(0).ok()?.extract().ok()?, frame.get_item(1).ok()?.extract().ok()?);
         Some(format!("created at {file}:{line}"))
@@ -114,11 +161,10 @@ impl HandleState {
         if self.cancelled.replace(true) {
             return false;
         }
-        if self.debug.borrow().is_some() {
-            let repr = self.describe(py, name, when);
-            if let Some(debug) = self.debug.borrow_mut().as_mut() {
-                debug.repr = Some(repr);
-            }
+        if self.debug.is_some() {
+            let repr = Some(self.describe(py, name, when));
+            let source_traceback = self.source_traceback(py).map(Bound::unbind);
+            self.debug.put(Box::new(DebugInfo { source_traceback, repr }));
         }
         // Taken out first: dropping an argument may run code that looks at this handle.
         let callback = self.callback.take();
@@ -136,50 +182,37 @@ impl HandleState {
     }
 
     fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
-        if let Ok(callback) = self.callback.try_borrow()
-            && let Some(callback) = callback.as_ref()
-        {
-            visit.call(&callback.callable)?;
-            callback.arguments.iter().try_for_each(|argument| visit.call(argument))?;
-        }
-        if let Ok(context) = self.context.try_borrow() {
-            visit.call(&*context)?;
-        }
-        if let Ok(event_loop) = self.event_loop.try_borrow() {
-            visit.call(&*event_loop)?;
-        }
-        if let Ok(debug) = self.debug.try_borrow()
-            && let Some(debug) = debug.as_ref()
-        {
-            visit.call(&debug.source_traceback)?;
-        }
-        Ok(())
+        self.callback.peek(|callback| match callback {
+            Some(callback) => {
+                visit.call(&callback.callable)?;
+                callback.arguments.iter().try_for_each(|argument| visit.call(argument))
+            }
+            None => Ok(()),
+        })?;
+        self.context.peek(|context| visit.call(context))?;
+        self.event_loop.peek(|event_loop| visit.call(event_loop))?;
+        self.debug.peek(|debug| match debug {
+            Some(debug) => visit.call(&debug.source_traceback),
+            None => Ok(()),
+        })
     }
 
     fn attribute<'py>(&self, py: Python<'py>, index: usize) -> PyResult<Bound<'py, PyAny>> {
         match ATTRIBUTES.get(index).map(|name| name.to_bytes()) {
             Some(b"_callback") => {
-                let callback = self.callback.borrow();
-                callback.as_ref().map(|c| c.callable.clone_ref(py)).into_bound_py_any(py)
+                self.callback(py).map(|(callable, _)| callable).into_bound_py_any(py)
             }
             Some(b"_args") => {
-                let callback = self.callback.borrow();
-                let args = callback.as_ref().map(|c| PyTuple::new(py, &c.arguments)).transpose()?;
-                args.into_bound_py_any(py)
+                let arguments = self.callback(py).map(|(_, arguments)| arguments);
+                let arguments = arguments.map(|args| PyTuple::new(py, &args)).transpose()?;
+                arguments.into_bound_py_any(py)
             }
-            Some(b"_context") => {
-                let context = self.context.borrow();
-                context.as_ref().map(|c| c.clone_ref(py)).into_bound_py_any(py)
-            }
+            Some(b"_context") => self.context.bound(py).into_bound_py_any(py),
             Some(b"_cancelled") => self.is_cancelled().into_bound_py_any(py),
             // `isinstance(handle, asyncio.Handle)` holds, as libraries expect.
             Some(b"__class__") => Ok(Asyncio::get(py)?.handle.bind(py).clone()),
             Some(b"_loop") => self.event_loop(py).into_bound_py_any(py),
-            _ => {
-                let debug = self.debug.borrow();
-                let stack = debug.as_ref().and_then(|debug| debug.source_traceback.as_ref());
-                stack.map(|stack| stack.clone_ref(py)).into_bound_py_any(py)
-            }
+            _ => self.source_traceback(py).into_bound_py_any(py),
         }
     }
 }
@@ -223,9 +256,7 @@ fn run_and(handle: &Bound<'_, Handle>, keep: bool) -> PyResult<()> {
         return Ok(());
     }
     let Some(callback) = state.callback.take() else { return Ok(()) };
-    let Some(context) = state.context.borrow().as_ref().map(|c| c.bind(py).clone()) else {
-        return Ok(());
-    };
+    let Some(context) = state.context.bound(py) else { return Ok(()) };
     let callable = callback.callable.bind(py);
     let result =
         call::in_context(&context, || call::call(callable, &callback.arguments).map(drop));
@@ -234,9 +265,9 @@ fn run_and(handle: &Bound<'_, Handle>, keep: bool) -> PyResult<()> {
         format!("Exception in callback {callback}")
     });
     // In debug mode the slow-callback log names the callback after it has run.
-    let keep = keep || result.is_err() || state.debug.borrow().is_some();
+    let keep = keep || result.is_err() || state.debug.is_some();
     if keep && !state.cancelled.get() {
-        state.callback.replace(Some(callback));
+        state.callback.put(callback);
     }
     match (result, state.event_loop(py)) {
         (Ok(()), _) => Ok(()),
@@ -451,8 +482,7 @@ impl FastMethod for GetContext {
     const NAME: &'static CStr = c"get_context";
     const DOC: &'static CStr = c"The context in which the callback runs.";
     const BODY: Method<Handle> = |handle, _: Arguments<'_, '_>| {
-        let context = plain::value(handle).context.borrow();
-        context.as_ref().map(|c| c.clone_ref(handle.py())).into_bound_py_any(handle.py())
+        plain::value(handle).context.bound(handle.py()).into_bound_py_any(handle.py())
     };
 }
 

@@ -26,6 +26,7 @@ impl FastMethod for CallSoon {
     type Receiver = EventLoop;
     const NAME: &'static std::ffi::CStr = c"call_soon";
     const DOC: &'static std::ffi::CStr = c"call_soon($self, callback, /, *args, context=None)\n--\n\nArrange for callback(*args) to be called in the next turn of the loop.\n\nCallbacks run in the order in which they are registered, each exactly once, in context\nor in a copy of the current one. Returns a Handle.";
+    const DROPS: bool = false;
     const BODY: Method<EventLoop> = call_soon;
 }
 
@@ -33,6 +34,7 @@ impl FastMethod for CallSoonThreadsafe {
     type Receiver = EventLoop;
     const NAME: &'static std::ffi::CStr = c"call_soon_threadsafe";
     const DOC: &'static std::ffi::CStr = c"call_soon_threadsafe($self, callback, /, *args, context=None)\n--\n\nLike call_soon(), from any thread.";
+    const DROPS: bool = false;
     const BODY: Method<EventLoop> = call_soon_threadsafe;
 }
 
@@ -40,6 +42,7 @@ impl FastMethod for CallLater {
     type Receiver = EventLoop;
     const NAME: &'static std::ffi::CStr = c"call_later";
     const DOC: &'static std::ffi::CStr = c"call_later($self, delay, callback, /, *args, context=None)\n--\n\nArrange for callback(*args) to be called after delay seconds (int or float), never\nearlier. Returns a TimerHandle.";
+    const DROPS: bool = false;
     const BODY: Method<EventLoop> = call_later;
 }
 
@@ -47,6 +50,7 @@ impl FastMethod for CallAt {
     type Receiver = EventLoop;
     const NAME: &'static std::ffi::CStr = c"call_at";
     const DOC: &'static std::ffi::CStr = c"call_at($self, when, callback, /, *args, context=None)\n--\n\nLike call_later(), at an absolute time of loop.time().";
+    const DROPS: bool = false;
     const BODY: Method<EventLoop> = call_at;
 }
 

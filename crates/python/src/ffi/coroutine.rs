@@ -42,7 +42,7 @@ unsafe extern "C" fn send<T: Awaitable>(
     result: *mut *mut ffi::PyObject,
 ) -> ffi::PySendResult {
     let mut status = ffi::PySendResult::PYGEN_ERROR;
-    let object = attached(|py| {
+    let object = attached(&mut |py| {
         // SAFETY: the slot belongs to the class of `T`, so the receiver is one.
         let receiver =
             unsafe { Bound::from_borrowed_ptr(py, receiver).cast_into_unchecked::<T>() };

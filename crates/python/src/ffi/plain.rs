@@ -228,7 +228,7 @@ unsafe extern "C" fn deallocate<C: PlainClass>(object: *mut ffi::PyObject) {
 
 unsafe extern "C" fn repr<C: PlainClass>(object: *mut ffi::PyObject) -> *mut ffi::PyObject {
     // SAFETY: the slot lends its receiver.
-    attached(|py| C::repr(&unsafe { Bound::from_borrowed_ptr(py, object) }))
+    attached(&mut |py| C::repr(&unsafe { Bound::from_borrowed_ptr(py, object) }))
 }
 
 unsafe extern "C" fn attribute<C: PlainClass>(
@@ -236,7 +236,7 @@ unsafe extern "C" fn attribute<C: PlainClass>(
     closure: *mut c_void,
 ) -> *mut ffi::PyObject {
     // SAFETY: the descriptor lends a receiver that it has checked.
-    attached(|py| C::attribute(&unsafe { Bound::from_borrowed_ptr(py, object) }, closure as usize))
+    attached(&mut |py| C::attribute(&unsafe { Bound::from_borrowed_ptr(py, object) }, closure as usize))
 }
 
 unsafe extern "C" fn compare<C: PlainClass>(
@@ -244,7 +244,7 @@ unsafe extern "C" fn compare<C: PlainClass>(
     other: *mut ffi::PyObject,
     op: c_int,
 ) -> *mut ffi::PyObject {
-    attached(|py| {
+    attached(&mut |py| {
         // SAFETY: the slot lends both operands.
         let (object, other) = unsafe {
             (Bound::from_borrowed_ptr(py, object), Bound::from_borrowed_ptr(py, other))
@@ -255,7 +255,7 @@ unsafe extern "C" fn compare<C: PlainClass>(
 
 unsafe extern "C" fn hash<C: PlainClass>(object: *mut ffi::PyObject) -> ffi::Py_hash_t {
     let mut hash = -1;
-    let result = attached(|py| {
+    let result = attached(&mut |py| {
         // SAFETY: the slot lends its receiver.
         let object = unsafe { Bound::from_borrowed_ptr(py, object) };
         hash = match C::hash_key(&object) {
