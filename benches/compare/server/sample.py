@@ -1,0 +1,121 @@
+"""One sample: start a server, check it, warm it up, load it, and read what it cost."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..support.accounting import Usage, pss_kib, rss_kib, tree, usage
+from ..support.errors import SampleError
+from ..support.machine import Cores
+from ..support.syscalls import attached
+from . import load
+from .load import Load
+from .peers import Peer
+from .process import Server
+from .rows import Row
+from .verify import verify
+
+# What a server does shortly after the last answer (a batched log, a timer) belongs to it.
+SETTLE = 0.15
+LOG_LIMIT = 3.0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The settings of a run that every sample shares."""
+
+    seconds: int
+    warmup: int
+    connections: int
+    cores: Cores
+    sink: Path
+
+
+def _check_load(found: Load, wire_size: int, connections: int) -> None:
+    """No socket error, no other status, and exactly the bytes of so many right answers."""
+    if found.errors:
+        raise SampleError(f"errors under load: {found.errors}")
+    if not found.requests:
+        raise SampleError("no answer under load")
+    # Answers cut by the end of the window are in the bytes and not in the count.
+    surplus = found.received - found.requests * wire_size
+    if not 0 <= surplus <= connections * wire_size:
+        expected = found.requests * wire_size
+        raise SampleError(f"{found.received} bytes for {found.requests} answers, not {expected}")
+
+
+def _check_log(server: Server, row: Row, requests: int, log: bool) -> int:
+    """With the log on there is a line for each request, with it off there is none."""
+    mark = f"{row.method} /".encode()
+    limit = time.monotonic() + LOG_LIMIT
+    lines = server.log_file.read_bytes().count(mark)
+    while log and lines < requests and time.monotonic() < limit:
+        time.sleep(0.1)
+        lines = server.log_file.read_bytes().count(mark)
+    if log and lines < requests:
+        raise SampleError(f"{lines} lines in the access log for {requests} requests")
+    if not log and lines:
+        raise SampleError(f"{lines} lines in the access log that is switched off")
+    return lines
+
+
+def _figures(found: Load, before: Usage, after: Usage, wall: float) -> dict[str, object]:
+    spent = after.since(before)
+    return {
+        "cpu_us": spent.cpu_ns / 1e3 / found.requests,
+        "user_share": spent.user_s / max(spent.user_s + spent.system_s, 1e-9),
+        "rps": found.requests / found.seconds,
+        "p50_us": found.p50_us,
+        "p99_us": found.p99_us,
+        "max_us": found.max_us,
+        "voluntary": spent.voluntary / found.requests,
+        "involuntary": spent.involuntary / found.requests,
+        "requests": found.requests,
+        "seconds": found.seconds,
+        "server_busy": spent.cpu_ns / 1e9 / wall,
+        "load_busy": found.busy,
+    }
+
+
+def take(peer: Peer, row: Row, log: bool, plan: Plan) -> dict[str, object]:
+    """One sample from a fresh server process; raises SampleError when it is not valid."""
+    with Server(peer, row.app, log=log, cores=plan.cores, sink=plan.sink) as server:
+        wire_size = verify(row, server.port)
+        if plan.warmup:
+            load.run(row, server.port, plan.warmup, plan.connections, plan.cores)
+            time.sleep(SETTLE)
+        with server.log_file.open("r+b") as sink:
+            sink.truncate()
+        before = usage(server.pid)
+        begun = time.monotonic()
+        found = load.run(row, server.port, plan.seconds, plan.connections, plan.cores)
+        wall = time.monotonic() - begun
+        time.sleep(SETTLE)
+        after = usage(server.pid)
+        _check_load(found, wire_size, plan.connections)
+        lines = _check_log(server, row, found.requests, log)
+        memory = {"rss_kib": rss_kib(server.pid), "pss_kib": pss_kib(server.pid)}
+        return {**_figures(found, before, after, wall), **memory, "log_lines": lines}
+
+
+def take_syscalls(peer: Peer, row: Row, tool: str, plan: Plan) -> dict[str, object]:
+    """System calls a request, from a run of its own: counting changes the speed."""
+    found: list[Load] = []
+
+    def work() -> None:
+        found.append(load.run(row, server.port, plan.seconds, plan.connections, plan.cores))
+
+    with Server(peer, row.app, log=False, cores=plan.cores, sink=plan.sink) as server:
+        wire_size = verify(row, server.port)
+        calls = attached(tree(server.pid), tool, work)
+    _check_load(found[0], wire_size, plan.connections)
+    requests = found[0].requests
+    top = sorted(calls.names.items(), key=lambda item: -item[1])[:8]
+    return {
+        "tool": calls.tool,
+        "per_request": calls.total / requests,
+        "requests": requests,
+        "names": {name: round(count / requests, 4) for name, count in top},
+    }

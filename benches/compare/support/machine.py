@@ -1,0 +1,112 @@
+"""The machine's facts and its cores: what a result file says about where it was measured."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[3]
+
+PACKAGES = (
+    "weft",
+    "uvicorn",
+    "httptools",
+    "uvloop",
+    "granian",
+    "rloop",
+    "gunicorn",
+    "gunicorn_h1c",
+    "hypercorn",
+    "fastapi",
+    "starlette",
+    "pydantic",
+)
+
+
+@dataclass(frozen=True)
+class Cores:
+    """The core of the measured side and the core of the load; None when there is only one."""
+
+    server: int | None
+    load: int | None
+
+    def pin(self, core: int | None) -> Callable[[], None] | None:
+        """A `preexec_fn` that binds a child to `core`; its threads and children inherit it."""
+        if core is None:
+            return None
+        return lambda: os.sched_setaffinity(0, {core})
+
+    def describe(self) -> str:
+        """One line for the report."""
+        if self.server is None:
+            return "one core only: server and load share it, nothing is pinned"
+        return f"server pinned to core {self.server}, load to core {self.load}"
+
+
+def choose_cores() -> Cores:
+    """The first two cores this process may use (a container may own cores 4 and 5)."""
+    allowed = sorted(os.sched_getaffinity(0))
+    if len(allowed) < 2:
+        return Cores(None, None)
+    return Cores(allowed[0], allowed[1])
+
+
+def version_of(package: str) -> str | None:
+    """The installed version, or None."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _tool_version(*command: str) -> str | None:
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
+    except OSError:
+        return None
+    lines = (done.stdout or done.stderr).strip().splitlines()
+    return lines[0] if lines else None
+
+
+def _cpu_model() -> str:
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.machine()
+
+
+def _memory_gib() -> float:
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+
+
+def _revision() -> str | None:
+    """The commit that was measured; `-dirty` when the tree had changes."""
+    command = ("git", "-C", str(ROOT), "describe", "--always", "--dirty")
+    return _tool_version(*command)
+
+
+def facts() -> dict[str, object]:
+    """Everything a reader needs to judge or repeat the run; no host name, no paths."""
+    return {
+        "cpu": _cpu_model(),
+        "cores": os.cpu_count(),
+        "memory_gib": round(_memory_gib(), 1),
+        "kernel": f"{platform.system()} {platform.release()} {platform.machine()}",
+        "load_average": [round(value, 2) for value in os.getloadavg()],
+        "python": f"{platform.python_implementation()} {platform.python_version()}",
+        "compiler": platform.python_compiler(),
+        "revision": _revision(),
+        "packages": {name: version_of(name) for name in PACKAGES if version_of(name)},
+        "wrk": _tool_version("wrk", "-v"),
+    }
+
+
+def command_line(module: str) -> str:
+    """The command as a reader would type it, without this machine's interpreter path."""
+    return " ".join(["python", "-m", module, *sys.argv[1:]])
