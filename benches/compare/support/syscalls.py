@@ -95,8 +95,8 @@ def attached(pids: Sequence[int], tool: str, work: Callable[[], None]) -> Calls:
         return _parse_strace(_watch(command, output, work))
 
 
-def of_command(command: Sequence[str], tool: str, cwd: Path, timeout: float) -> Calls:
-    """All system calls of one command and its children."""
+def of_command(command: Sequence[str], tool: str, cwd: Path, timeout: float) -> tuple[Calls, str]:
+    """All system calls of one command and its children, and what it printed."""
     with tempfile.TemporaryDirectory() as directory:
         output = Path(directory, "calls")
         if tool == "perf":
@@ -104,15 +104,15 @@ def of_command(command: Sequence[str], tool: str, cwd: Path, timeout: float) -> 
         else:
             counter = ["strace", "-f", "-c", "-o", str(output), "--"]
         try:
-            subprocess.run(
+            done = subprocess.run(
                 [*counter, *command],
                 cwd=cwd,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
                 timeout=timeout,
                 check=True,
             )
         except (subprocess.TimeoutExpired, subprocess.CalledProcessError) as error:
             raise SampleError(f"no count: {type(error).__name__}") from error
         text = output.read_text()
-    return _parse_perf(text) if tool == "perf" else _parse_strace(text)
+    return (_parse_perf(text) if tool == "perf" else _parse_strace(text)), done.stdout
