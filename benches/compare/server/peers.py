@@ -15,9 +15,6 @@ from ..support.machine import version_of
 
 Command = Callable[[str, int, bool], list[str]]
 
-# Longer than any sample: no server spends time on closing the load's idle connections.
-KEEP_ALIVE = 75
-
 
 @dataclass(frozen=True)
 class Peer:
@@ -46,7 +43,7 @@ def _uvicorn_like(module: str, *extra: str) -> Command:
 
 def _uvicorn(loop: str, http: str = "httptools") -> Command:
     # Without --ws none, uvicorn imports a WebSocket library: memory, but no time a request.
-    fast = ["--no-proxy-headers", "--ws", "none", "--timeout-keep-alive", str(KEEP_ALIVE)]
+    fast = ["--no-proxy-headers", "--ws", "none"]
     return _uvicorn_like("uvicorn", "--loop", loop, "--http", http, *fast)
 
 
@@ -65,7 +62,7 @@ def _gunicorn(parser: str) -> Command:
     def command(app: str, port: int, log: bool) -> list[str]:
         place = ["--bind", f"127.0.0.1:{port}", "--no-control-socket"]
         kind = ["--worker-class", "asgi", "--workers", "1", "--asgi-loop", "uvloop"]
-        fast = ["--http-parser", parser, "--keep-alive", str(KEEP_ALIVE)]
+        fast = ["--http-parser", parser]
         access = ["--access-logfile", "-"] if log else []
         return [sys.executable, "-m", "gunicorn", *place, *kind, *fast, *access, app]
 
@@ -74,7 +71,7 @@ def _gunicorn(parser: str) -> Command:
 
 def _hypercorn(app: str, port: int, log: bool) -> list[str]:
     place = ["--bind", f"127.0.0.1:{port}"]
-    kind = ["--worker-class", "uvloop", "--workers", "1", "--keep-alive", str(KEEP_ALIVE)]
+    kind = ["--worker-class", "uvloop", "--workers", "1"]
     access = ["--access-logfile", "-"] if log else []
     return [sys.executable, "-m", "hypercorn", *place, *kind, *access, app]
 
