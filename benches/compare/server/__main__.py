@@ -6,7 +6,8 @@ import argparse
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +19,8 @@ from ..support.stats import rotated
 from ..support.syscalls import perf_works, strace_works
 from . import load, report, sample
 from .peers import DEFAULT_PEERS, PEERS, QUICK_PEERS
-from .rows import DEFAULT_ROWS, ROWS
+from .process import Server
+from .rows import DEFAULT_ROWS, ROWS, Row
 
 MODULE = "benches.compare.server"
 SYSCALL_PEERS = ("weft", "uvicorn")
@@ -39,7 +41,8 @@ class Run:
 def _parser() -> argparse.ArgumentParser:
     parser = common_parser(MODULE, "weft's server against its peers, in one run")
     parser.add_argument("--log", choices=("off", "on", "both"), help="access log (default: both)")
-    parser.add_argument("--connections", type=int, default=32, help="wrk's connections")
+    parser.add_argument("--windows", type=int, help="windows of each server in a round")
+    parser.add_argument("--connections", type=int, help="wrk's connections (default: the row's)")
     parser.add_argument("--warmup", type=int, help="seconds of load before each window")
     parser.add_argument("--syscalls", help="peers whose system calls are counted, or `none`")
     return parser
@@ -61,9 +64,8 @@ def _present(names: Sequence[str]) -> list[str]:
     return found
 
 
-def _plan(args: argparse.Namespace, sink: Path) -> Run:
+def _plan(args: argparse.Namespace, sinks: Path) -> Run:
     quick = bool(args.quick)
-    seconds = args.seconds or (1 if quick else 4)
     warmup = args.warmup if args.warmup is not None else (0 if quick else 1)
     log = args.log or ("off" if quick else "both")
     peers = _present(pick(args.peers, PEERS, QUICK_PEERS if quick else DEFAULT_PEERS, "peers"))
@@ -76,13 +78,14 @@ def _plan(args: argparse.Namespace, sink: Path) -> Run:
         rows=pick(args.rows, ROWS, DEFAULT_ROWS, "rows"),
         logs={"off": [False], "on": [True], "both": [False, True]}[log],
         peers=peers,
-        rounds=args.rounds or (1 if quick else 5),
+        rounds=args.rounds or (1 if quick else 3),
         plan=sample.Plan(
-            seconds=max(1, round(seconds)),
+            seconds=max(1, round(args.seconds or 1)),
             warmup=warmup,
             connections=args.connections,
             cores=choose_cores(),
-            sink=sink,
+            sinks=sinks,
+            windows=args.windows or (1 if quick else 4),
         ),
         syscall_peers=counted,
     )
@@ -96,21 +99,47 @@ def _say(label: str, taken: dict[str, object]) -> None:
     print(f"  {label}: {cpu:.1f} us, {rate:,.0f}/s", file=sys.stderr, flush=True)
 
 
+def _start(stack: ExitStack, name: str, row: Row, log: bool, plan: sample.Plan) -> sample.Subject:
+    peer = PEERS[name]
+    server = Server(peer, row.app, log=log, cores=plan.cores, sink=plan.sink(peer))
+    return sample.Subject(stack.enter_context(server), row, log, plan)
+
+
+def _case(run: Run, row: Row, log: bool, number: int) -> Iterator[dict[str, object]]:
+    """All peers of one case in fresh processes, their windows in turns.
+
+    They run side by side, so that windows to be compared are a second or two apart and not a
+    minute; a server without load sleeps and costs the others nothing.
+    """
+    with ExitStack() as stack:
+        subjects: dict[str, sample.Subject] = {}
+        for name in rotated(run.peers, number):
+            try:
+                subjects[name] = _start(stack, name, row, log, run.plan)
+            except SampleError as error:
+                _say(name, {"error": str(error)})
+                yield {"peer": name, "window": 0, "error": str(error)}
+        for window in range(run.plan.windows):
+            for name in rotated(list(subjects), window):
+                key: dict[str, object] = {"peer": name, "window": window, "at": time.time()}
+                try:
+                    key |= subjects[name].window()
+                except SampleError as error:
+                    key["error"] = str(error)
+                _say(name, key)
+                yield key
+
+
 def _measure(run: Run) -> list[dict[str, object]]:
-    """Round by round, case by case, the peers of a case one directly after the other."""
+    """Round by round, case by case."""
     taken: list[dict[str, object]] = []
     cases = [(row, log) for row in run.rows for log in run.logs]
-    for number in range(1, run.rounds + 1):
+    for number in range(run.rounds):
         for index, (row, log) in enumerate(cases):
-            print(f"round {number}: {row}, log {'on' if log else 'off'}", file=sys.stderr)
-            for name in rotated(run.peers, number + index):
-                key = {"row": row, "log": log, "peer": name, "round": number, "at": time.time()}
-                try:
-                    figures = sample.take(PEERS[name], ROWS[row], log, run.plan)
-                except SampleError as error:
-                    figures = {"error": str(error)}
-                taken.append({**key, **figures})
-                _say(name, figures)
+            print(f"round {number + 1}: {row}, log {'on' if log else 'off'}", file=sys.stderr)
+            key: dict[str, object] = {"row": row, "log": log, "round": number}
+            for found in _case(run, ROWS[row], log, number + index):
+                taken.append({**key, **found})
     return taken
 
 
@@ -141,7 +170,8 @@ def _setup(run: Run) -> dict[str, object]:
         "window_s": run.plan.seconds,
         "warmup_s": run.plan.warmup,
         "rounds": run.rounds,
-        "connections": run.plan.connections,
+        "windows_a_round": run.plan.windows,
+        "connections": {name: run.plan.together(ROWS[name]) for name in run.rows},
         "log_sink": "standard output to a file in memory"
         if _sink_directory()
         else "standard output to a file",
@@ -156,7 +186,7 @@ def main() -> int:
         print(load.MISSING, file=sys.stderr)
         return 2
     with tempfile.TemporaryDirectory(dir=_sink_directory()) as directory:
-        run = _plan(args, Path(directory, "server.log"))
+        run = _plan(args, Path(directory))
         if not run.peers:
             print("no peer is installed: `make bench` does it", file=sys.stderr)
             return 2

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from ..support.stats import Ratio, Spread, ratio, spread
 from ..support.table import Table
 from .peers import PEERS
 from .rows import ROWS, Row
+
+# weft's promises that are no ratios: us a request, switches and system calls a request.
+LOG_COST = 2.0
+SWITCHES = 0.01
+SYSCALLS = 2.1
 
 Sample = dict[str, object]
 Case = tuple[str, bool]
@@ -28,12 +33,13 @@ class Samples:
         return str(sample["row"]), bool(sample["log"])
 
     def by_round(self, case: Case, peer: str, figure: str) -> dict[int, float]:
-        """The figure of each valid sample, keyed by round."""
+        """The figure of each valid sample, keyed by round and window."""
         found = {}
         for sample in self._samples:
             valid = "error" not in sample and sample["peer"] == peer
             if valid and self._case(sample) == case:
-                found[int(str(sample["round"]))] = float(str(sample[figure]))
+                moment = 1000 * int(str(sample["round"])) + int(str(sample["window"]))
+                found[moment] = float(str(sample[figure]))
         return found
 
     def spread(self, case: Case, peer: str, figure: str) -> Spread | None:
@@ -71,26 +77,32 @@ def _unit(row: Row) -> int:
     return row.chunks or 1
 
 
+def _label(case: Case) -> str:
+    return f"{_name(case)}, a chunk" if ROWS[case[0]].chunks else _name(case)
+
+
 def summary(samples: Samples) -> Table:
-    """CPU time of every case and peer; the ratio stands below each figure's peer."""
-    others = [peer for peer in samples.peers if peer != samples.base]
-    heads = ["CPU us a request", samples.base]
-    for peer in others:
-        heads += [peer, f"{samples.base}/it"]
-    table = Table("CPU time a request, median over the rounds", heads)
+    """CPU time of every case and peer; streamed answers by the chunk."""
+    table = Table("CPU us a request, median", ["case", *samples.peers])
     for case in samples.cases:
-        cells = [_name(case), _median(samples.spread(case, samples.base, "cpu_us"))]
-        for peer in others:
-            found = samples.ratio(case, peer)
-            cells.append(_median(samples.spread(case, peer, "cpu_us")))
-            cells.append(f"{found.of_medians:.2f}" if found else "-")
-        table.add(*cells)
+        unit = _unit(ROWS[case[0]])
+        medians = [samples.spread(case, peer, "cpu_us") for peer in samples.peers]
+        digits = 2 if unit > 1 else 1
+        cells = [f"{found.median / unit:,.{digits}f}" if found else "n/a" for found in medians]
+        table.add(_label(case), *cells)
     table.notes.append("user and system time of all processes and threads of the server")
     return table
 
 
-def _median(found: Spread | None, digits: int = 1) -> str:
-    return f"{found.median:,.{digits}f}" if found else "n/a"
+def ratios(samples: Samples) -> Table:
+    """The base peer's CPU time over that of each other one."""
+    others = [peer for peer in samples.peers if peer != samples.base]
+    table = Table(f"CPU time: {samples.base} / peer", ["case", *others])
+    for case in samples.cases:
+        found = [samples.ratio(case, peer) for peer in others]
+        table.add(_name(case), *(one.text() if one else "-" for one in found))
+    table.notes.append("of the medians; in brackets the range of the ratios window by window")
+    return table
 
 
 def detail(samples: Samples, case: Case) -> Table:
@@ -98,8 +110,8 @@ def detail(samples: Samples, case: Case) -> Table:
     row = ROWS[case[0]]
     heads = ["peer", "CPU us/request (range)"]
     heads += ["us/chunk"] if row.chunks else []
-    heads += [f"{samples.base}/it (pairs)", "requests/s", "p50 us", "p99 us", "RSS MiB"]
-    heads += ["vol. switches/req", "server busy", "wrk busy"]
+    heads += [f"{samples.base}/peer", "requests/s", "p50 us", "p99 us", "RSS MiB"]
+    heads += ["vol. switches/req", "server busy", "wrk busy", "others on core"]
     table = Table(f"{_name(case)}: {row.what}", heads)
     for peer in samples.peers:
         cpu = samples.spread(case, peer, "cpu_us")
@@ -131,6 +143,7 @@ def _detail_cells(samples: Samples, case: Case, peer: str, cpu: Spread, unit: in
         median("voluntary", 3),
         median("server_busy", 0, 100) + " %",
         median("load_busy", 0, 100) + " %",
+        median("others_on_core", 0, 100) + " %",
     ]
 
 
@@ -141,29 +154,55 @@ def log_cost(samples: Samples) -> Table | None:
         return None
     table = Table("Access log: CPU us it adds to a request", ["peer", *rows])
     for peer in samples.peers:
-        cells = []
-        for row in rows:
-            on = samples.by_round((row, True), peer, "cpu_us")
-            off = samples.by_round((row, False), peer, "cpu_us")
-            added = spread([on[number] - off[number] for number in on if number in off])
-            cells.append(added.text() if added else "n/a")
-        table.add(peer, *cells)
-    table.notes.append("difference of two windows of one round: a few us of it are noise")
+        added = [_added(samples, peer, row) for row in rows]
+        table.add(peer, *(found.text() if found else "n/a" for found in added))
+    table.notes.append("window minus window of the same round, minutes apart: some of it is noise")
     return table
 
 
-def goals(samples: Samples) -> Table | None:
-    """weft's promised ratios beside what this run shows."""
-    table = Table("Promised ratios of CPU time", ["case", "against", "promised", "measured", ""])
+def _added(samples: Samples, peer: str, row: str) -> Spread | None:
+    on = samples.by_round((row, True), peer, "cpu_us")
+    off = samples.by_round((row, False), peer, "cpu_us")
+    return spread([on[moment] - off[moment] for moment in on if moment in off])
+
+
+def _promised_ratios(samples: Samples) -> Iterator[list[str]]:
     for case in samples.cases:
         row = ROWS[case[0]]
         for family, limit in (row.goals_logged if case[1] else row.goals).items():
             peer = samples.best_of(case, family)
             found = samples.ratio(case, peer) if peer else None
-            if peer is None or found is None or samples.base != "weft":
-                continue
-            verdict = "met" if found.of_medians <= limit else "missed"
-            table.add(_name(case), peer, f"<= {limit}", found.text(), verdict)
+            if peer and found:
+                met = found.of_medians <= limit
+                yield [f"{_name(case)}: CPU, of {peer}'s", f"<= {limit}", found.text(), _word(met)]
+
+
+def _promised_figures(samples: Samples, counts: Sequence[Sample]) -> Iterator[list[str]]:
+    added = _added(samples, "weft", "get")
+    if added:
+        met = added.median <= LOG_COST
+        yield ["get: us that the access log adds", f"<= {LOG_COST}", added.text(), _word(met)]
+    switches = samples.spread(("get", False), "weft", "voluntary")
+    if switches:
+        met = switches.median <= SWITCHES
+        yield ["get: voluntary switches a request", "none", switches.text(4), _word(met)]
+    for count in counts:
+        if count["peer"] == "weft" and count["row"] == "get" and "per_request" in count:
+            number = float(str(count["per_request"]))
+            label = f"get: system calls a request ({count['tool']})"
+            yield [label, f"<= {SYSCALLS}", f"{number:.2f}", _word(number <= SYSCALLS)]
+
+
+def _word(met: bool) -> str:
+    return "met" if met else "missed"
+
+
+def goals(samples: Samples, counts: Sequence[Sample]) -> Table | None:
+    """weft's promises beside what this run shows."""
+    table = Table("weft's promises", ["what", "promised", "measured", ""])
+    if samples.base == "weft":
+        lines = [*_promised_ratios(samples), *_promised_figures(samples, counts)]
+        table.rows.extend(lines)
     return table if table.rows else None
 
 
@@ -189,7 +228,13 @@ def syscalls(counts: Sequence[Sample]) -> Table | None:
 def tables(found: Sequence[Sample], counts: Sequence[Sample], base: str) -> list[Table]:
     """All tables of a run in the order they are printed."""
     samples = Samples(found, base)
-    head = [summary(samples), goals(samples), log_cost(samples), syscalls(counts)]
+    head = [
+        summary(samples),
+        ratios(samples),
+        goals(samples, counts),
+        log_cost(samples),
+        syscalls(counts),
+    ]
     return [
         *(table for table in head if table),
         *(detail(samples, case) for case in samples.cases),

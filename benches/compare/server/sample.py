@@ -1,4 +1,4 @@
-"""One sample: start a server, check it, warm it up, load it, and read what it cost."""
+"""One sample: load a server that was checked and warmed up, and read what it cost."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..support.accounting import Usage, pss_kib, rss_kib, tree, usage
+from ..support.accounting import Spent, core_busy_s, pss_kib, rss_kib, tree, usage
 from ..support.errors import SampleError
 from ..support.machine import Cores
 from ..support.syscalls import attached
@@ -28,9 +28,18 @@ class Plan:
 
     seconds: int
     warmup: int
-    connections: int
+    connections: int | None
     cores: Cores
-    sink: Path
+    sinks: Path
+    windows: int = 1
+
+    def together(self, row: Row) -> int:
+        """wrk's connections: the row's own number unless the command line has one."""
+        return self.connections or row.connections
+
+    def sink(self, peer: Peer) -> Path:
+        """The file that takes the peer's standard output."""
+        return self.sinks / f"{peer.name}.log"
 
 
 def _check_load(found: Load, wire_size: int, connections: int) -> None:
@@ -61,8 +70,7 @@ def _check_log(server: Server, row: Row, requests: int, log: bool) -> int:
     return lines
 
 
-def _figures(found: Load, before: Usage, after: Usage, wall: float) -> dict[str, object]:
-    spent = after.since(before)
+def _figures(found: Load, spent: Spent, wall: float, core_busy: float) -> dict[str, object]:
     return {
         "cpu_us": spent.cpu_ns / 1e3 / found.requests,
         "user_share": spent.user_s / max(spent.user_s + spent.system_s, 1e-9),
@@ -76,28 +84,40 @@ def _figures(found: Load, before: Usage, after: Usage, wall: float) -> dict[str,
         "seconds": found.seconds,
         "server_busy": spent.cpu_ns / 1e9 / wall,
         "load_busy": found.busy,
+        "others_on_core": max(0.0, core_busy - spent.cpu_ns / 1e9) / wall,
     }
 
 
-def take(peer: Peer, row: Row, log: bool, plan: Plan) -> dict[str, object]:
-    """One sample from a fresh server process; raises SampleError when it is not valid."""
-    with Server(peer, row.app, log=log, cores=plan.cores, sink=plan.sink) as server:
-        wire_size = verify(row, server.port)
+class Subject:
+    """One running server that has answered rightly; windows are taken from it in turns."""
+
+    def __init__(self, server: Server, row: Row, log: bool, plan: Plan) -> None:
+        self._server = server
+        self._row = row
+        self._log = log
+        self._plan = plan
+        self._wire_size = verify(row, server.port)
         if plan.warmup:
-            load.run(row, server.port, plan.warmup, plan.connections, plan.cores)
-            time.sleep(SETTLE)
+            load.run(row, server.port, plan.warmup, plan.together(row), plan.cores)
+
+    def _core_busy(self) -> float:
+        core = self._plan.cores.server
+        return 0.0 if core is None else core_busy_s(core)
+
+    def window(self) -> dict[str, object]:
+        """Load the server for one window; raises SampleError when it is not valid."""
+        server, row, plan = self._server, self._row, self._plan
         with server.log_file.open("r+b") as sink:
             sink.truncate()
-        before = usage(server.pid)
-        begun = time.monotonic()
-        found = load.run(row, server.port, plan.seconds, plan.connections, plan.cores)
-        wall = time.monotonic() - begun
+        before, busy, begun = usage(server.pid), self._core_busy(), time.monotonic()
+        found = load.run(row, server.port, plan.seconds, plan.together(row), plan.cores)
+        wall, busy = time.monotonic() - begun, self._core_busy() - busy
         time.sleep(SETTLE)
-        after = usage(server.pid)
-        _check_load(found, wire_size, plan.connections)
-        lines = _check_log(server, row, found.requests, log)
+        spent = usage(server.pid).since(before)
+        _check_load(found, self._wire_size, plan.together(row))
+        lines = _check_log(server, row, found.requests, self._log)
         memory = {"rss_kib": rss_kib(server.pid), "pss_kib": pss_kib(server.pid)}
-        return {**_figures(found, before, after, wall), **memory, "log_lines": lines}
+        return {**_figures(found, spent, wall, busy), **memory, "log_lines": lines}
 
 
 def take_syscalls(peer: Peer, row: Row, tool: str, plan: Plan) -> dict[str, object]:
@@ -105,12 +125,12 @@ def take_syscalls(peer: Peer, row: Row, tool: str, plan: Plan) -> dict[str, obje
     found: list[Load] = []
 
     def work() -> None:
-        found.append(load.run(row, server.port, plan.seconds, plan.connections, plan.cores))
+        found.append(load.run(row, server.port, plan.seconds, plan.together(row), plan.cores))
 
-    with Server(peer, row.app, log=False, cores=plan.cores, sink=plan.sink) as server:
+    with Server(peer, row.app, log=False, cores=plan.cores, sink=plan.sink(peer)) as server:
         wire_size = verify(row, server.port)
         calls = attached(tree(server.pid), tool, work)
-    _check_load(found[0], wire_size, plan.connections)
+    _check_load(found[0], wire_size, plan.together(row))
     requests = found[0].requests
     top = sorted(calls.names.items(), key=lambda item: -item[1])[:8]
     return {

@@ -138,6 +138,16 @@ def pss_kib(root: int) -> int | None:
     return sum(_kib(text, "Pss") for text in texts)
 
 
+def core_busy_s(core: int) -> float:
+    """Time that `core` was not idle, whoever used it; time stolen by the host counts as used."""
+    for line in (PROC / "stat").read_text().splitlines():
+        cells = line.split()
+        if cells[0] == f"cpu{core}":
+            user, nice, system, _idle, _wait, irq, soft, steal = map(int, cells[1:9])
+            return (user + nice + system + irq + soft + steal) / TICKS
+    return 0.0
+
+
 def open_files(root: int) -> int:
     """Open descriptors of the tree: a leaked socket shows here before it shows in memory."""
     return sum(len(list((PROC / str(pid) / "fd").iterdir())) for pid in tree(root))
