@@ -11,7 +11,7 @@ from ..support.machine import choose_cores
 from ..support.options import common_parser, pick, saves
 from ..support.syscalls import perf_works, strace_works
 from . import report
-from .loops import LOOPS, missing
+from .loops import DEFAULT_LOOPS, LOOPS, missing
 from .rows import QUICK_ROWS, ROWS
 from .run import Run, count_syscalls, measure
 
@@ -40,7 +40,7 @@ def _plan(args: argparse.Namespace) -> Run:
     quick = bool(args.quick)
     return Run(
         rows=pick(args.rows, ROWS, QUICK_ROWS if quick else ROWS, "rows"),
-        loops=_present(pick(args.peers, LOOPS, LOOPS, "peers")),
+        loops=_present(pick(args.peers, LOOPS, DEFAULT_LOOPS, "peers")),
         rounds=args.rounds or (1 if quick else 7),
         seconds=args.seconds or (0.1 if quick else 0.5),
         cores=choose_cores(),

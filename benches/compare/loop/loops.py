@@ -6,23 +6,32 @@ import asyncio
 import importlib
 from collections.abc import Callable
 
-from ..support.machine import version_of
+from ..support.machine import OVERLAYS, version_of
 
 Factory = Callable[[], asyncio.AbstractEventLoop]
 
-LOOPS = ("weft", "asyncio", "uvloop", "rloop")
+LOOPS = ("weft", "asyncio", "uvloop", "rloop", "uvloop022")
+DEFAULT_LOOPS = LOOPS[:4]
+# Loops whose package lies beside the environment.
+OVERLAY_OF = {"uvloop022": "uvloop-0.22"}
 
 
 def missing(name: str) -> str | None:
     """What is not installed, or None when the loop can run."""
-    if name == "asyncio" or version_of(name) is not None:
-        return None
-    return f"{name} not installed"
+    if name in OVERLAY_OF:
+        present = OVERLAYS[OVERLAY_OF[name]].is_dir()
+    else:
+        present = name == "asyncio" or version_of(name) is not None
+    return None if present else f"{name} not installed"
 
 
 def factory(name: str) -> Factory:
-    """The loop's own `new_event_loop`; asyncio's is the selector loop of this Python."""
+    """The loop's own `new_event_loop`; asyncio's is the selector loop of this Python.
+
+    A process for a loop with an overlay is started with that overlay in front of its path.
+    """
     if name == "asyncio":
         return asyncio.SelectorEventLoop
-    made: Factory = importlib.import_module(name).new_event_loop
+    module = importlib.import_module("uvloop" if name in OVERLAY_OF else name)
+    made: Factory = module.new_event_loop
     return made

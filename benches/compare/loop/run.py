@@ -10,9 +10,10 @@ import sys
 from dataclasses import dataclass
 
 from ..support.errors import SampleError
-from ..support.machine import ROOT, Cores
+from ..support.machine import ROOT, Cores, environment
 from ..support.stats import rotated
 from ..support.syscalls import of_command
+from .loops import OVERLAY_OF
 from .rows import ROWS
 
 SAMPLE = "benches.compare.loop.sample"
@@ -50,6 +51,7 @@ def take(loop: str, row: str, run: Run) -> dict[str, object]:
     with subprocess.Popen(
         command,
         cwd=ROOT,
+        env=environment(OVERLAY_OF.get(loop, "")),
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -112,7 +114,9 @@ def _syscalls_per_op(loop: str, row: str, tool: str, run: Run) -> float:
     command = [sys.executable, "-m", SAMPLE, loop, row, "--batches"]
     calls, ops = [], []
     for batches in (1, 4):
-        counted, output = of_command([*command, str(batches)], tool, ROOT, 5 * run.limit)
+        counted, output = of_command(
+            [*command, str(batches)], tool, 5 * run.limit, environment(OVERLAY_OF.get(loop, ""))
+        )
         calls.append(counted.total)
         ops.append(int(json.loads(output.splitlines()[-1])["ops"]))
     return (calls[1] - calls[0]) / (ops[1] - ops[0])

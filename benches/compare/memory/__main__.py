@@ -131,8 +131,8 @@ def main() -> int:
     """Exit code 1 when weft, or every peer asked for by name, is not flat."""
     args = _parser().parse_args()
     rows = pick(args.rows, ROWS, ROWS, "rows")
-    known = dict.fromkeys([*PEERS, *loops.LOOPS])
-    asked = pick(args.peers, known, dict.fromkeys([*SERVERS, *loops.LOOPS]), "peers")
+    known = dict.fromkeys([*PEERS, *loops.DEFAULT_LOOPS])
+    asked = pick(args.peers, known, dict.fromkeys([*SERVERS, *loops.DEFAULT_LOOPS]), "peers")
     if "server" in rows and not load.available():
         print(load.MISSING, file=sys.stderr)
         return 2

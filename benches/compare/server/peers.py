@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ..support.machine import version_of
+from ..support.machine import OVERLAYS, version_of
 
 Command = Callable[[str, int, bool], list[str]]
 
@@ -25,9 +25,12 @@ class Peer:
     packages: tuple[str, ...]
     command: Command
     default: bool = True
+    overlay: str = ""
 
     def missing(self) -> str | None:
         """What is not installed, or None when the peer can run."""
+        if self.overlay and not OVERLAYS[self.overlay].is_dir():
+            return f"{self.overlay} not installed"
         absent = [package for package in self.packages if version_of(package) is None]
         return f"{', '.join(absent)} not installed" if absent else None
 
@@ -81,10 +84,25 @@ PEERS = {
     for peer in (
         Peer("weft", "weft", ("weft",), _uvicorn_like("weft")),
         Peer("uvicorn", "uvicorn", ("uvicorn", "httptools", "uvloop"), _uvicorn("uvloop")),
+        # uvloop 0.22 gathers the writes of a turn into one system call, 0.23 does not: under
+        # uvicorn, which writes head and body apart, the older version is the faster one.
+        Peer(
+            "uvicorn-uvloop022",
+            "uvicorn",
+            ("uvicorn", "httptools"),
+            _uvicorn("uvloop"),
+            overlay="uvloop-0.22",
+        ),
         Peer("granian-uvloop", "granian", ("granian", "uvloop"), _granian("uvloop", "mt")),
         Peer("granian-rloop", "granian", ("granian", "rloop"), _granian("rloop", "mt")),
-        Peer("gunicorn", "gunicorn", ("gunicorn", "uvloop"), _gunicorn("python")),
-        Peer("hypercorn", "hypercorn", ("hypercorn", "uvloop"), _hypercorn),
+        Peer(
+            "gunicorn",
+            "gunicorn",
+            ("gunicorn", "gunicorn_h1c"),
+            _gunicorn("fast"),
+            overlay="uvloop-0.22",
+        ),
+        Peer("hypercorn", "hypercorn", ("hypercorn",), _hypercorn, overlay="uvloop-0.22"),
         # Other set-ups, run when they are named: to check that the fastest one was chosen.
         Peer(
             "granian-uvloop-st",
@@ -101,10 +119,17 @@ PEERS = {
             default=False,
         ),
         Peer(
-            "gunicorn-h1c",
+            "gunicorn-plain",
             "gunicorn",
-            ("gunicorn", "gunicorn_h1c", "uvloop"),
-            _gunicorn("fast"),
+            ("gunicorn", "uvloop"),
+            _gunicorn("python"),
+            default=False,
+        ),
+        Peer(
+            "hypercorn-uvloop023",
+            "hypercorn",
+            ("hypercorn", "uvloop"),
+            _hypercorn,
             default=False,
         ),
         Peer(

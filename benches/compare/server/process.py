@@ -13,7 +13,7 @@ from types import TracebackType
 
 from ..support.accounting import tree
 from ..support.errors import SampleError
-from ..support.machine import ROOT, Cores
+from ..support.machine import ROOT, Cores, environment
 from .peers import Peer
 
 START_LIMIT = 20.0
@@ -34,6 +34,7 @@ class Server:
         self.port = free_port()
         self.log_file = sink
         self._command = peer.command(app, self.port, log)
+        self._environment = environment(peer.overlay)
         self._cores = cores
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -50,6 +51,7 @@ class Server:
             self._process = subprocess.Popen(
                 self._command,
                 cwd=ROOT,
+                env=self._environment,
                 stdin=subprocess.DEVNULL,
                 stdout=sink,
                 stderr=sink,

@@ -13,6 +13,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[3]
 
+# Another version of one package, beside the environment: put first on a peer's PYTHONPATH.
+OVERLAYS = {"uvloop-0.22": Path(sys.prefix, "overlays", "uvloop-0.22")}
+
 PACKAGES = (
     "weft",
     "uvicorn",
@@ -65,6 +68,22 @@ def version_of(package: str) -> str | None:
         return None
 
 
+def environment(overlay: str) -> dict[str, str]:
+    """The variables of a peer's process: ours, and its overlay in front of all packages."""
+    path = os.environ.get("PYTHONPATH", "")
+    if not overlay:
+        return dict(os.environ)
+    return {**os.environ, "PYTHONPATH": os.pathsep.join([str(OVERLAYS[overlay]), path])}
+
+
+def _overlay_versions() -> dict[str, str]:
+    found = {}
+    for name, directory in OVERLAYS.items():
+        for package in metadata.distributions(path=[str(directory)]):
+            found[f"overlay {name}"] = package.version
+    return found
+
+
 def _tool_version(*command: str) -> str | None:
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
@@ -102,7 +121,10 @@ def facts() -> dict[str, object]:
         "python": f"{platform.python_implementation()} {platform.python_version()}",
         "compiler": platform.python_compiler(),
         "revision": _revision(),
-        "packages": {name: version_of(name) for name in PACKAGES if version_of(name)},
+        "packages": {
+            **{name: version_of(name) for name in PACKAGES if version_of(name)},
+            **_overlay_versions(),
+        },
         "wrk": _tool_version("wrk", "-v"),
     }
 

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from .errors import SampleError
+from .machine import ROOT
 
 EVENT = "raw_syscalls:sys_enter"
 
@@ -95,7 +96,9 @@ def attached(pids: Sequence[int], tool: str, work: Callable[[], None]) -> Calls:
         return _parse_strace(_watch(command, output, work))
 
 
-def of_command(command: Sequence[str], tool: str, cwd: Path, timeout: float) -> tuple[Calls, str]:
+def of_command(
+    command: Sequence[str], tool: str, timeout: float, variables: dict[str, str]
+) -> tuple[Calls, str]:
     """All system calls of one command and its children, and what it printed."""
     with tempfile.TemporaryDirectory() as directory:
         output = Path(directory, "calls")
@@ -106,7 +109,8 @@ def of_command(command: Sequence[str], tool: str, cwd: Path, timeout: float) -> 
         try:
             done = subprocess.run(
                 [*counter, *command],
-                cwd=cwd,
+                cwd=ROOT,
+                env=variables,
                 capture_output=True,
                 text=True,
                 timeout=timeout,
