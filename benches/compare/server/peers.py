@@ -146,6 +146,14 @@ PEERS = {
             _uvicorn("uvloop", "zttp"),
             default=False,
         ),
+        # uvicorn once more: how far two equal servers come out apart is the noise of a run.
+        Peer(
+            "uvicorn-twin",
+            "uvicorn-twin",
+            ("uvicorn", "httptools", "uvloop"),
+            _uvicorn("uvloop"),
+            default=False,
+        ),
         # weft's loop under uvicorn's server: what the loop alone gains.
         Peer(
             "uvicorn-weft",
