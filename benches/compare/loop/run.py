@@ -47,7 +47,8 @@ def _reason(returncode: int, errors: str) -> str:
 
 def take(loop: str, row: str, run: Run) -> dict[str, object]:
     """One sample; raises SampleError with `hangs`, `crashes: ...` or `n/a: ...`."""
-    command = [sys.executable, "-m", SAMPLE, loop, row, "--seconds", str(run.seconds)]
+    command = [*run.cores.pin(run.cores.server), sys.executable, "-m", SAMPLE]
+    command += [loop, row, "--seconds", str(run.seconds)]
     with subprocess.Popen(
         command,
         cwd=ROOT,
@@ -56,7 +57,6 @@ def take(loop: str, row: str, run: Run) -> dict[str, object]:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         start_new_session=True,
-        preexec_fn=run.cores.pin(run.cores.server),
     ) as process:
         try:
             output, errors = process.communicate(timeout=run.limit)

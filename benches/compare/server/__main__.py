@@ -19,11 +19,12 @@ from ..support.stats import rotated
 from ..support.syscalls import perf_works, strace_works
 from . import load, report, sample
 from .peers import DEFAULT_PEERS, PEERS, QUICK_PEERS
-from .process import Server
 from .rows import DEFAULT_ROWS, ROWS, Row
 
 MODULE = "benches.compare.server"
-SYSCALL_PEERS = ("weft", "uvicorn")
+SYSCALL_PEERS = ("weft", "uvicorn", "uvicorn-uvloop022")
+
+Found = dict[str, object]
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,7 @@ def _plan(args: argparse.Namespace, sinks: Path) -> Run:
     )
 
 
-def _say(label: str, taken: dict[str, object]) -> None:
+def _say(label: str, taken: Found) -> None:
     if "error" in taken:
         print(f"  {label}: {taken['error']}", file=sys.stderr, flush=True)
         return
@@ -99,59 +100,54 @@ def _say(label: str, taken: dict[str, object]) -> None:
     print(f"  {label}: {cpu:.1f} us, {rate:,.0f}/s", file=sys.stderr, flush=True)
 
 
-def _start(stack: ExitStack, name: str, row: Row, log: bool, plan: sample.Plan) -> sample.Subject:
-    peer = PEERS[name]
-    server = Server(peer, row.app, log=log, cores=plan.cores, sink=plan.sink(peer))
-    return sample.Subject(stack.enter_context(server), row, log, plan)
+def _case(run: Run, row: Row, number: int) -> Iterator[Found]:
+    """All servers of one row, log off and on, in fresh processes; their windows in turns.
 
-
-def _case(run: Run, row: Row, log: bool, number: int) -> Iterator[dict[str, object]]:
-    """All peers of one case in fresh processes, their windows in turns.
-
-    They run side by side, so that windows to be compared are a second or two apart and not a
-    minute; a server without load sleeps and costs the others nothing.
+    They run side by side, so that windows to be compared are seconds apart and not minutes, those
+    of one server without and with its log directly; a server without load sleeps.
     """
     with ExitStack() as stack:
-        subjects: dict[str, sample.Subject] = {}
+        subjects: dict[str, list[tuple[bool, sample.Subject]]] = {}
         for name in rotated(run.peers, number):
-            try:
-                subjects[name] = _start(stack, name, row, log, run.plan)
-            except SampleError as error:
-                _say(name, {"error": str(error)})
-                yield {"peer": name, "window": 0, "error": str(error)}
+            for log in run.logs:
+                try:
+                    server = stack.enter_context(run.plan.start(PEERS[name], row, log))
+                    subject = sample.Subject(server, row, log, run.plan)
+                    subjects.setdefault(name, []).append((log, subject))
+                except SampleError as error:
+                    yield {"peer": name, "log": log, "window": 0, "error": str(error)}
         for window in range(run.plan.windows):
             for name in rotated(list(subjects), window):
-                key: dict[str, object] = {"peer": name, "window": window, "at": time.time()}
-                try:
-                    key |= subjects[name].window()
-                except SampleError as error:
-                    key["error"] = str(error)
-                _say(name, key)
-                yield key
+                for log, subject in subjects[name]:
+                    key: Found = {"peer": name, "log": log, "window": window, "at": time.time()}
+                    try:
+                        key |= subject.window()
+                    except SampleError as error:
+                        key["error"] = str(error)
+                    yield key
 
 
-def _measure(run: Run) -> list[dict[str, object]]:
-    """Round by round, case by case."""
-    taken: list[dict[str, object]] = []
-    cases = [(row, log) for row in run.rows for log in run.logs]
+def _measure(run: Run) -> list[Found]:
+    """Round by round, row by row."""
+    taken: list[Found] = []
     for number in range(run.rounds):
-        for index, (row, log) in enumerate(cases):
-            print(f"round {number + 1}: {row}, log {'on' if log else 'off'}", file=sys.stderr)
-            key: dict[str, object] = {"row": row, "log": log, "round": number}
-            for found in _case(run, ROWS[row], log, number + index):
-                taken.append({**key, **found})
+        for index, row in enumerate(run.rows):
+            print(f"round {number + 1}: {row}", file=sys.stderr)
+            for found in _case(run, ROWS[row], number + index):
+                _say(f"{found['peer']}{', log on' if found['log'] else ''}", found)
+                taken.append({"row": row, "round": number, **found})
     return taken
 
 
-def _count_syscalls(run: Run) -> list[dict[str, object]]:
+def _count_syscalls(run: Run) -> list[Found]:
     tools = [tool for tool, works in (("perf", perf_works), ("strace", strace_works)) if works()]
-    counts: list[dict[str, object]] = []
+    counts: list[Found] = []
     if run.syscall_peers and not tools:
         print("system calls: neither perf nor strace can be used here", file=sys.stderr)
     for row in [name for name in run.rows if name == "get"] or run.rows[:1]:
         for name in run.syscall_peers:
             for tool in tools:
-                key: dict[str, object] = {"peer": name, "row": row, "counter": tool}
+                key: Found = {"peer": name, "row": row, "counter": tool}
                 try:
                     key |= sample.take_syscalls(PEERS[name], ROWS[row], tool, run.plan)
                 except SampleError as error:

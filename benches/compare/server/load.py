@@ -44,17 +44,13 @@ def available() -> bool:
 def run(row: Row, port: int, seconds: int, connections: int, cores: Cores) -> Load:
     """Load the server for whole seconds (wrk knows no fractions)."""
     fields = [f"{name}: {value}" for name, value in row.headers.items()]
-    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", "-s", str(SCRIPT)]
+    command = cores.pin(cores.load)
+    command += ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", "-s", str(SCRIPT)]
     command += [f"http://127.0.0.1:{port}/", "--", row.method, str(row.body_size), *fields]
     begun = time.monotonic()
     # A file, not a pipe: wait4 gives wrk's own CPU time, and a pipe would want reading first.
     with tempfile.TemporaryFile("w+") as output:
-        process = subprocess.Popen(
-            command,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            preexec_fn=cores.pin(cores.load),
-        )
+        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
         _, status, used = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
         output.seek(0)

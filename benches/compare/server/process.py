@@ -10,6 +10,7 @@ import subprocess
 import time
 from pathlib import Path
 from types import TracebackType
+from typing import Self
 
 from ..support.accounting import tree
 from ..support.errors import SampleError
@@ -33,9 +34,8 @@ class Server:
     def __init__(self, peer: Peer, app: str, *, log: bool, cores: Cores, sink: Path) -> None:
         self.port = free_port()
         self.log_file = sink
-        self._command = peer.command(app, self.port, log)
+        self._command = [*cores.pin(cores.server), *peer.command(app, self.port, log)]
         self._environment = environment(peer.overlay)
-        self._cores = cores
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -44,7 +44,7 @@ class Server:
         assert self._process is not None
         return self._process.pid
 
-    def __enter__(self) -> Server:
+    def __enter__(self) -> Self:
         self.log_file.write_bytes(b"")
         # Appending, so that truncating the file between windows does not leave a hole.
         with self.log_file.open("ab") as sink:
@@ -56,7 +56,6 @@ class Server:
                 stdout=sink,
                 stderr=sink,
                 start_new_session=True,
-                preexec_fn=self._cores.pin(self._cores.server),
             )
         try:
             self._await_listening()

@@ -24,7 +24,9 @@ class Samples:
     def __init__(self, samples: Sequence[Sample], base: str) -> None:
         self._samples = samples
         self.base = base
-        self.cases: list[Case] = list(dict.fromkeys(self._case(sample) for sample in samples))
+        present_cases = {self._case(sample) for sample in samples}
+        every_case = [(row, log) for row in ROWS for log in (False, True)]
+        self.cases: list[Case] = [case for case in every_case if case in present_cases]
         present = {str(sample["peer"]) for sample in samples}
         self.peers: list[str] = [name for name in PEERS if name in present]
 
@@ -156,7 +158,9 @@ def log_cost(samples: Samples) -> Table | None:
     for peer in samples.peers:
         added = [_added(samples, peer, row) for row in rows]
         table.add(peer, *(found.text() if found else "n/a" for found in added))
-    table.notes.append("window minus window of the same round, minutes apart: some of it is noise")
+    table.notes.append(
+        "a window with the log on minus the one before it with the log off, of the same application"
+    )
     return table
 
 

@@ -37,9 +37,10 @@ class Plan:
         """wrk's connections: the row's own number unless the command line has one."""
         return self.connections or row.connections
 
-    def sink(self, peer: Peer) -> Path:
-        """The file that takes the peer's standard output."""
-        return self.sinks / f"{peer.name}.log"
+    def start(self, peer: Peer, row: Row, log: bool) -> Server:
+        """The peer's server, not yet running, with a file of its own for standard output."""
+        sink = self.sinks / f"{peer.name}-{'log' if log else 'quiet'}"
+        return Server(peer, row.app, log=log, cores=self.cores, sink=sink)
 
 
 def _check_load(found: Load, wire_size: int, connections: int) -> None:
@@ -127,7 +128,7 @@ def take_syscalls(peer: Peer, row: Row, tool: str, plan: Plan) -> dict[str, obje
     def work() -> None:
         found.append(load.run(row, server.port, plan.seconds, plan.together(row), plan.cores))
 
-    with Server(peer, row.app, log=False, cores=plan.cores, sink=plan.sink(peer)) as server:
+    with plan.start(peer, row, False) as server:
         wire_size = verify(row, server.port)
         calls = attached(tree(server.pid), tool, work)
     _check_load(found[0], wire_size, plan.together(row))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import platform
+import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -39,23 +39,21 @@ class Cores:
     server: int | None
     load: int | None
 
-    def pin(self, core: int | None) -> Callable[[], None] | None:
-        """A `preexec_fn` that binds a child to `core`; its threads and children inherit it."""
-        if core is None:
-            return None
-        return lambda: os.sched_setaffinity(0, {core})
+    def pin(self, core: int | None) -> list[str]:
+        """What to put before a command to bind it, its threads and its children to `core`."""
+        return [] if core is None else ["taskset", "--cpu-list", str(core)]
 
     def describe(self) -> str:
         """One line for the report."""
         if self.server is None:
-            return "one core only: server and load share it, nothing is pinned"
+            return "nothing is pinned: one core only, or no `taskset`"
         return f"server pinned to core {self.server}, load to core {self.load}"
 
 
 def choose_cores() -> Cores:
     """The first two cores this process may use (a container may own cores 4 and 5)."""
     allowed = sorted(os.sched_getaffinity(0))
-    if len(allowed) < 2:
+    if len(allowed) < 2 or shutil.which("taskset") is None:
         return Cores(None, None)
     return Cores(allowed[0], allowed[1])
 

@@ -38,7 +38,7 @@ def perf_works() -> bool:
         return False
     trial = ["perf", "stat", "-x,", "-e", EVENT, "true"]
     done = subprocess.run(trial, capture_output=True, text=True, check=False)
-    return done.returncode == 0 and bool(re.search(rf"^\d+,.*{EVENT}", done.stderr, re.M))
+    return done.returncode == 0 and bool(re.search(rf"^\d+,.*{EVENT}", done.stderr, re.MULTILINE))
 
 
 def strace_works() -> bool:
@@ -50,7 +50,7 @@ def strace_works() -> bool:
 
 
 def _parse_perf(text: str) -> Calls:
-    found = re.search(rf"^(\d+),.*{EVENT}", text, re.M)
+    found = re.search(rf"^(\d+),.*{EVENT}", text, re.MULTILINE)
     if found is None:
         raise SampleError("perf gave no count")
     return Calls(int(found[1]), "perf")
