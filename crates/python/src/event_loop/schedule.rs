@@ -10,8 +10,8 @@ use super::core::{Alarm, Core};
 use super::entry::Entry;
 use super::handle::{self, Callback, check_callable};
 use crate::error::OsResult;
-use crate::ffi::{call, plain};
 use crate::ffi::method::{Arguments, FastMethod, Method};
+use crate::ffi::{call, plain};
 
 /// `call_soon(callback, *args, context=None)`
 pub(super) struct CallSoon;

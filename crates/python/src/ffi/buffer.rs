@@ -34,9 +34,7 @@ pub(crate) fn bytes_with<E>(
         match fill(room) {
             Ok(len) => {
                 let len = len.min(capacity);
-                if len < capacity
-                    && _PyBytes_Resize(&raw mut object, len as ffi::Py_ssize_t) != 0
-                {
+                if len < capacity && _PyBytes_Resize(&raw mut object, len as ffi::Py_ssize_t) != 0 {
                     return Err(PyErr::fetch(py));
                 }
                 if object.is_null() {

@@ -78,7 +78,7 @@ pub(crate) fn call<'py>(
                     ffi::PyObject_Vectorcall(
                         callable.as_ptr(),
                         stack.as_mut_ptr().add(1),
-                        arguments.len() | ffi::PY_VECTORCALL_ARGUMENTS_OFFSET as usize,
+                        arguments.len() | ffi::PY_VECTORCALL_ARGUMENTS_OFFSET,
                         std::ptr::null_mut(),
                     ),
                 )
@@ -102,12 +102,7 @@ pub(crate) fn call_keywords<'py, const N: usize>(
     unsafe {
         Bound::from_owned_ptr_or_err(
             callable.py(),
-            ffi::PyObject_Vectorcall(
-                callable.as_ptr(),
-                stack.as_ptr(),
-                positional,
-                names.as_ptr(),
-            ),
+            ffi::PyObject_Vectorcall(callable.as_ptr(), stack.as_ptr(), positional, names.as_ptr()),
         )
     }
 }

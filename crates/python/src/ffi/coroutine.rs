@@ -44,8 +44,7 @@ unsafe extern "C" fn send<T: Awaitable>(
     let mut status = ffi::PySendResult::PYGEN_ERROR;
     let object = attached(&mut |py| {
         // SAFETY: the slot belongs to the class of `T`, so the receiver is one.
-        let receiver =
-            unsafe { Bound::from_borrowed_ptr(py, receiver).cast_into_unchecked::<T>() };
+        let receiver = unsafe { Bound::from_borrowed_ptr(py, receiver).cast_into_unchecked::<T>() };
         Ok(match T::step(&receiver)? {
             Step::Yield(object) => {
                 status = ffi::PySendResult::PYGEN_NEXT;

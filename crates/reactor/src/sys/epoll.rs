@@ -146,7 +146,9 @@ impl Poller {
     pub fn wait(&self, events: &mut Events, timeout: Option<Duration>) -> io::Result<()> {
         events.0.clear();
         match timeout {
-            Some(timeout) if !timeout.is_zero() && self.nanosecond_waits.load(Ordering::Relaxed) => {
+            Some(timeout)
+                if !timeout.is_zero() && self.nanosecond_waits.load(Ordering::Relaxed) =>
+            {
                 self.wait_precisely(events, timeout)
             }
             // epoll_pwait counts in milliseconds; rustix rounds up, so it is never early.

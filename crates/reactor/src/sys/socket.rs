@@ -6,6 +6,7 @@ use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
 use std::net::SocketAddr;
 use std::os::fd::{IntoRawFd, OwnedFd, RawFd};
+use std::slice;
 
 use rustix::io::{Errno, retry_on_intr};
 use rustix::net::{self, AddressFamily, RecvFlags, SendFlags, Shutdown, SocketFlags, SocketType};
@@ -39,9 +40,9 @@ pub fn recv_uninit(fd: RawFd, buffer: &mut [MaybeUninit<u8>]) -> io::Result<&mut
     loop {
         match net::recv(fd, &mut *buffer, RecvFlags::DONTWAIT) {
             Ok(((_, _), read)) => {
-                let filled = &mut buffer[..read];
-                // SAFETY: the kernel wrote `read` bytes at the start of the buffer.
-                return Ok(unsafe { filled.assume_init_mut() });
+                // SAFETY: the kernel wrote `read` bytes at the start of the buffer, which is
+                // at least that long and stays borrowed.
+                return Ok(unsafe { slice::from_raw_parts_mut(buffer.as_mut_ptr().cast(), read) });
             }
             Err(Errno::INTR) => {}
             Err(error) => return Err(error.into()),
