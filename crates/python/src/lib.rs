@@ -2,6 +2,7 @@
 
 mod event_loop;
 mod ffi;
+mod launch;
 
 use pyo3::prelude::*;
 
@@ -13,9 +14,16 @@ mod _core {
     #[pymodule_export]
     use crate::event_loop::{EventLoop, SocketOperation};
 
+    #[pymodule_export]
+    use crate::launch::{
+        Settings, StartupError, bind, parse_command_line, remove_socket_file, supervise,
+        take_worker_sockets,
+    };
+
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         event_loop::install(module)?;
+        launch::complete(module)?;
         module.add("__version__", env!("CARGO_PKG_VERSION"))
     }
 }
