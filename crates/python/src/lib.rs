@@ -3,6 +3,7 @@
 mod event_loop;
 mod ffi;
 mod launch;
+mod server;
 
 use pyo3::prelude::*;
 
@@ -20,9 +21,13 @@ mod _core {
         take_worker_sockets,
     };
 
+    #[pymodule_export]
+    use crate::server::{Exchange, HttpServer, Operation};
+
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         event_loop::install(module)?;
+        server::install(module);
         launch::complete(module)?;
         module.add("__version__", env!("CARGO_PKG_VERSION"))
     }

@@ -46,7 +46,8 @@ pub fn plan(outlook: Outlook) -> Wait {
 mod tests {
     use super::*;
 
-    const IDLE: Outlook = Outlook { busy: false, next_deadline: None, last_poll: 0, now: 1_000_000 };
+    const IDLE: Outlook =
+        Outlook { busy: false, next_deadline: None, last_poll: 0, now: 1_000_000 };
 
     #[test]
     fn an_idle_loop_parks_until_woken() {

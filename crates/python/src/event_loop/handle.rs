@@ -218,8 +218,7 @@ fn run_and(handle: &Bound<'_, Handle>, keep: bool) -> PyResult<()> {
         return Ok(());
     };
     let callable = callback.callable.bind(py);
-    let result =
-        call::in_context(&context, || call::call(callable, &callback.arguments).map(drop));
+    let result = call::in_context(&context, || call::call(callable, &callback.arguments).map(drop));
     let message = result.is_err().then(|| {
         let callback = report::describe_callback(callable, &callback.arguments);
         format!("Exception in callback {callback}")
@@ -245,11 +244,7 @@ pub(super) fn traverse_queued(
     handle: &Py<Handle>,
     visit: &PyVisit<'_>,
 ) -> Result<(), PyTraverseError> {
-    if gil::is_unshared(handle) {
-        plain::value_during_gc(handle).traverse(visit)
-    } else {
-        Ok(())
-    }
+    if gil::is_unshared(handle) { plain::value_during_gc(handle).traverse(visit) } else { Ok(()) }
 }
 
 /// Makes a timer's handle let go of what it refers to.

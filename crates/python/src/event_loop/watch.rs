@@ -13,8 +13,8 @@ use std::rc::Rc;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::PyWeakrefReference;
 use pyo3::types::PyWeakrefMethods;
+use pyo3::types::PyWeakrefReference;
 use pyo3::{PyTraverseError, PyVisit};
 use weft_reactor::registry::Token;
 use weft_reactor::sys::{Interest, Readiness};
@@ -219,7 +219,10 @@ impl Core {
         if waiters.len() > 16 {
             let py = socket.py();
             waiters.retain(|waiter| {
-                waiter.call_method0(py, intern!(py, "done")).and_then(|d| d.is_truthy(py)).is_ok_and(|done| !done)
+                waiter
+                    .call_method0(py, intern!(py, "done"))
+                    .and_then(|d| d.is_truthy(py))
+                    .is_ok_and(|done| !done)
             });
         }
         waiters.push(future.clone().unbind());
@@ -242,13 +245,14 @@ impl Core {
             write: Half::default(),
             socket,
         });
-        let token = self.register(fd, interest, Rc::clone(&watch) as Rc<dyn Source>).map_err(|error| {
-            if error.kind() == std::io::ErrorKind::AlreadyExists {
-                PyRuntimeError::new_err(format!("File descriptor {fd} is used by a transport"))
-            } else {
-                error.into()
-            }
-        })?;
+        let token =
+            self.register(fd, interest, Rc::clone(&watch) as Rc<dyn Source>).map_err(|error| {
+                if error.kind() == std::io::ErrorKind::AlreadyExists {
+                    PyRuntimeError::new_err(format!("File descriptor {fd} is used by a transport"))
+                } else {
+                    error.into()
+                }
+            })?;
         watch.token.set(Some(token));
         let replaced = self.watches.borrow_mut().insert(fd, Rc::clone(&watch));
         drop(replaced);

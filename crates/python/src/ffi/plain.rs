@@ -124,10 +124,8 @@ fn make_class<C: PlainClass>(py: Python<'_>) -> PyResult<Py<PyType>> {
     // keeps pointers only to the name, the docstring and the attributes, which are static.
     unsafe {
         let bases = bases.as_ref().map_or(std::ptr::null_mut(), |bases| bases.as_ptr());
-        let class = Bound::from_owned_ptr_or_err(
-            py,
-            ffi::PyType_FromSpecWithBases(&raw mut spec, bases),
-        )?;
+        let class =
+            Bound::from_owned_ptr_or_err(py, ffi::PyType_FromSpecWithBases(&raw mut spec, bases))?;
         Ok(class.cast_into_unchecked::<PyType>().unbind())
     }
 }
@@ -246,9 +244,8 @@ unsafe extern "C" fn compare<C: PlainClass>(
 ) -> *mut ffi::PyObject {
     attached(|py| {
         // SAFETY: the slot lends both operands.
-        let (object, other) = unsafe {
-            (Bound::from_borrowed_ptr(py, object), Bound::from_borrowed_ptr(py, other))
-        };
+        let (object, other) =
+            unsafe { (Bound::from_borrowed_ptr(py, object), Bound::from_borrowed_ptr(py, other)) };
         C::compare(&object, &other, op)
     })
 }

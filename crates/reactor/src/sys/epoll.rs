@@ -45,6 +45,9 @@ impl Interest {
 pub struct Readiness(EventFlags);
 
 impl Readiness {
+    /// Nothing new: for a source that wants to be called again with what it remembers.
+    pub const NOTHING: Self = Self(EventFlags::empty());
+
     /// A read will not block: data, end of stream or an error is waiting.
     #[inline]
     pub fn is_readable(self) -> bool {
@@ -143,7 +146,9 @@ impl Poller {
     pub fn wait(&self, events: &mut Events, timeout: Option<Duration>) -> io::Result<()> {
         events.0.clear();
         match timeout {
-            Some(timeout) if !timeout.is_zero() && self.nanosecond_waits.load(Ordering::Relaxed) => {
+            Some(timeout)
+                if !timeout.is_zero() && self.nanosecond_waits.load(Ordering::Relaxed) =>
+            {
                 self.wait_precisely(events, timeout)
             }
             // epoll_pwait counts in milliseconds; rustix rounds up, so it is never early.

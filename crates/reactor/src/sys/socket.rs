@@ -7,7 +7,9 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, IntoRawFd, OwnedFd, RawFd};
 
 use rustix::io::{Errno, retry_on_intr};
-use rustix::net::{self, AddressFamily, RecvFlags, SendFlags, Shutdown, SocketAddrAny, SocketFlags};
+use rustix::net::{
+    self, AddressFamily, RecvFlags, SendFlags, Shutdown, SocketAddrAny, SocketFlags,
+};
 
 use super::lend;
 
