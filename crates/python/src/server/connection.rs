@@ -267,6 +267,12 @@ impl Connection {
         }
     }
 
+    /// Cuts the response off behind what was sent so far: the client sees that it is not whole.
+    pub(super) fn abort(&self, py: Python<'_>) -> PyResult<()> {
+        self.flush_output(py)?;
+        self.close(py)
+    }
+
     /// Ends the connection now. What has not left is lost.
     pub(super) fn close(&self, py: Python<'_>) -> PyResult<()> {
         if self.stage.replace(Stage::Closed) == Stage::Closed {

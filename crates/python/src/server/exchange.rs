@@ -155,8 +155,12 @@ impl State {
     /// The application has returned.
     fn returned(&self, py: Python<'_>, value: &Bound<'_, PyAny>) -> PyResult<()> {
         self.end(py);
-        if self.is_settled() && value.is_none() {
+        if value.is_none() && self.is_settled() {
             return Ok(());
+        }
+        if value.is_none() && self.disconnected.get() {
+            // It was told that its client has gone, and took the hint.
+            return self.cut_off(py);
         }
         let log = &self.server(py).error_log;
         if !value.is_none() {
@@ -207,12 +211,12 @@ impl State {
         }
     }
 
-    /// Ends the connection without a further byte.
+    /// Ends the connection with what was sent so far.
     pub(super) fn cut_off(&self, py: Python<'_>) -> PyResult<()> {
         self.end(py);
         let connection = self.connection.borrow().clone();
         match connection {
-            Some(connection) => connection.close(py),
+            Some(connection) => connection.abort(py),
             None => Ok(()),
         }
     }

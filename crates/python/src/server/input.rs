@@ -133,7 +133,14 @@ impl Connection {
         let mut used = 0;
         let mut requests = 0;
         let mut body_came = false;
-        while self.wants_input(py) && requests < REQUESTS_PER_TURN {
+        // The end of a body whose last byte has come takes no input: it is always collected.
+        let mut ending = false;
+        while ending || self.wants_input(py) {
+            if requests == REQUESTS_PER_TURN {
+                self.schedule(py);
+                break;
+            }
+            ending = false;
             let rest = bytes.get(used..).unwrap_or_default();
             let step = self.decoder.borrow_mut().decode(rest, &mut slots);
             let step = match step {
@@ -152,6 +159,7 @@ impl Connection {
                 }
                 Event::Body { data, last } => {
                     body_came = true;
+                    ending = last;
                     self.take_body(py, data, last)?;
                 }
                 Event::End => {

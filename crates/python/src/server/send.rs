@@ -219,7 +219,7 @@ fn send_piece(
             // The head has promised something else: only the end of the connection tells the
             // client that this response is not whole.
             state.server(py).error_log.error(py, &format!("Response aborted: {error}."));
-            connection.close(py)?;
+            connection.abort(py)?;
             return Err(refused(error));
         }
     };
