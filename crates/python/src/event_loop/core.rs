@@ -13,6 +13,7 @@ use std::time::Duration;
 use pyo3::prelude::*;
 use pyo3::{PyTraverseError, PyVisit};
 use rustix::io::Errno;
+use smallvec::SmallVec;
 use weft_reactor::registry::{Registry, Token};
 use weft_reactor::sys::{Events, Interest, Poller, Waker, monotonic_ns};
 use weft_reactor::timers::{Cancelled, TimerId, Timers};
@@ -47,6 +48,12 @@ pub(crate) enum Alarm {
     Native(Box<dyn Deferred>),
 }
 
+/// A task's step that was taken instead of queued.
+pub(super) struct Step {
+    pub(super) callable: Py<PyAny>,
+    pub(super) context: Py<PyAny>,
+}
+
 /// The kernel's side of the loop.
 pub(super) struct Kernel {
     pub(super) poller: Poller,
@@ -77,6 +84,9 @@ pub(crate) struct Core {
     pub(super) thread_id: RefCell<Option<Py<PyAny>>>,
     pub(super) last_poll: Cell<i64>,
     pub(super) task_callables: Cell<TaskCallables>,
+    /// Where the steps of new tasks go while somebody wants to run them himself.
+    captured: RefCell<Option<SmallVec<[Step; 1]>>>,
+    capturing: Cell<bool>,
     read_buffer: Cell<Option<Box<[u8]>>>,
     events: Cell<Option<Events>>,
 }
@@ -103,6 +113,8 @@ impl Core {
             thread_id: RefCell::new(None),
             last_poll: Cell::new(0),
             task_callables: Cell::default(),
+            captured: RefCell::default(),
+            capturing: Cell::new(false),
             read_buffer: Cell::new(None),
             events: Cell::new(Some(Events::with_capacity(EVENTS_PER_WAIT))),
         })
@@ -123,6 +135,31 @@ impl Core {
     #[inline]
     pub(crate) fn schedule(&self, entry: Entry) {
         self.ready.borrow_mut().push_back(entry);
+    }
+
+    /// The steps of tasks that `body` has made; they are not queued.
+    pub(super) fn capture_steps<R>(&self, body: impl FnOnce() -> R) -> (R, SmallVec<[Step; 1]>) {
+        // Only `start_task` calls this, around a constructor that does not come back to it.
+        self.captured.replace(Some(SmallVec::new()));
+        self.capturing.set(true);
+        let result = body();
+        self.capturing.set(false);
+        (result, self.captured.take().unwrap_or_default())
+    }
+
+    /// Takes a task's step if somebody captures them, else gives it back.
+    #[inline]
+    pub(super) fn offer_step(&self, step: Step) -> Option<Step> {
+        if !self.capturing.get() {
+            return Some(step);
+        }
+        match self.captured.borrow_mut().as_mut() {
+            Some(captured) => {
+                captured.push(step);
+                None
+            }
+            None => Some(step),
+        }
     }
 
     /// Schedules native work.
@@ -274,6 +311,13 @@ impl Core {
     }
 
     // --- end-of-callback flush -----------------------------------------------------------
+
+    /// When the kernel was last asked, in nanoseconds of [`monotonic_ns`]: a clock that costs
+    /// nothing and is late by the callbacks of this turn.
+    #[inline]
+    pub(crate) fn turn_time(&self) -> i64 {
+        self.last_poll.get()
+    }
 
     /// Asks for [`Source::flush`] at the end of the running callback. False if none runs:
     /// the caller then flushes itself, now.

@@ -6,7 +6,7 @@ use pyo3::prelude::*;
 use weft_reactor::sys::monotonic_ns;
 
 use super::EventLoop;
-use super::core::{Alarm, Core};
+use super::core::{Alarm, Core, Step};
 use super::entry::Entry;
 use super::handle::{self, Callback, check_callable};
 use crate::error::OsResult;
@@ -154,11 +154,16 @@ fn call_soon<'py>(
         let own = task_callables.recognise(&request.callable);
         core.task_callables.set(task_callables);
         if own {
-            core.schedule(Entry::Call {
-                callable: request.callable.to_owned().unbind(),
-                argument: request.arguments.first().map(|argument| Py::from(*argument)),
-                context: context.to_owned().unbind(),
-            });
+            let callable = request.callable.to_owned().unbind();
+            let context = context.to_owned().unbind();
+            let argument = request.arguments.first().map(|argument| Py::from(*argument));
+            let step = match argument {
+                None => core.offer_step(Step { callable, context }),
+                Some(_) => Some(Step { callable, context }),
+            };
+            if let Some(Step { callable, context }) = step {
+                core.schedule(Entry::Call { callable, argument, context });
+            }
             return Ok(py.None().into_bound(py));
         }
     }

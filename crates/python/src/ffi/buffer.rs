@@ -50,6 +50,27 @@ pub(crate) fn bytes_with<E>(
     }
 }
 
+/// An immutable bytes object kept as a buffer.
+pub(crate) struct SharedBytes(Py<PyBytes>);
+
+impl SharedBytes {
+    /// `None` for a subclass: what Python code may override is copied.
+    pub(crate) fn new(object: &Bound<'_, PyAny>) -> Option<Self> {
+        Some(Self(object.cast_exact::<PyBytes>().ok()?.clone().unbind()))
+    }
+}
+
+impl AsRef<[u8]> for SharedBytes {
+    fn as_ref(&self) -> &[u8] {
+        // SAFETY: a bytes object never changes, and this reference keeps it where it is.
+        unsafe {
+            let object = self.0.as_ptr();
+            let len = ffi::PyBytes_Size(object).max(0) as usize;
+            std::slice::from_raw_parts(ffi::PyBytes_AsString(object).cast::<u8>(), len)
+        }
+    }
+}
+
 /// A view of an object that supports the buffer protocol; released when dropped.
 pub(crate) struct View {
     raw: Box<ffi::Py_buffer>,

@@ -134,6 +134,13 @@ pub(crate) fn copy_context(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
     unsafe { Bound::from_owned_ptr_or_err(py, ffi::PyContext_CopyCurrent()) }
 }
 
+/// A copy of `context`, as `context.copy()`.
+#[inline]
+pub(crate) fn copy_of_context<'py>(context: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    // SAFETY: refuses what is not a context; a new reference, or null with an exception set.
+    unsafe { Bound::from_owned_ptr_or_err(context.py(), ffi::PyContext_Copy(context.as_ptr())) }
+}
+
 /// Which of CPython's own scheduling callables `callback` is, if any.
 ///
 /// `_asyncio` schedules a task's steps and wake-ups through `loop.call_soon` and throws the

@@ -48,6 +48,9 @@ impl Readiness {
     /// data where an edge had announced it.
     pub const READABLE: Self = Self(EventFlags::IN);
 
+    /// Nothing new: for a source that wants to be called again with what it remembers.
+    pub const NOTHING: Self = Self(EventFlags::empty());
+
     /// A read will not block: data, end of stream or an error is waiting.
     #[inline]
     pub fn is_readable(self) -> bool {

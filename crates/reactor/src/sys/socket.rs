@@ -9,7 +9,9 @@ use std::os::fd::{IntoRawFd, OwnedFd, RawFd};
 use std::slice;
 
 use rustix::io::{Errno, retry_on_intr};
-use rustix::net::{self, AddressFamily, RecvFlags, SendFlags, Shutdown, SocketFlags, SocketType};
+use rustix::net::{
+    self, AddressFamily, RecvFlags, SendFlags, Shutdown, SocketAddrAny, SocketFlags, SocketType,
+};
 
 use super::lend;
 
@@ -99,9 +101,9 @@ pub fn is_tcp(fd: RawFd) -> bool {
         })
 }
 
-/// The local address of a socket, if it is an internet address.
-pub fn local_address(fd: RawFd) -> io::Result<Option<SocketAddr>> {
-    Ok(SocketAddr::try_from(net::getsockname(lend(fd)?)?).ok())
+/// The local address of a socket.
+pub fn local_address(fd: RawFd) -> io::Result<SocketAddrAny> {
+    Ok(net::getsockname(lend(fd)?)?)
 }
 
 /// Closes a descriptor that this process owns by number.
