@@ -41,7 +41,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    config.stash[WATCHDOG].close()
+    if (dog := config.stash.get(WATCHDOG, None)) is not None:
+        dog.close()
 
 
 # which tests run on which loop
