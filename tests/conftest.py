@@ -118,6 +118,8 @@ def pytest_runtest_makereport(item: pytest.Item):
 @pytest.fixture
 def ledger(request: pytest.FixtureRequest) -> Iterator[Ledger]:
     """Settles what the test owes, after all its other fixtures are gone."""
+    if "flavour" in request.fixturenames:
+        loops.warm_up(request.getfixturevalue("flavour"))
     account = Ledger()
     account.open()
     yield account
