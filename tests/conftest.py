@@ -82,8 +82,11 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
 
 
 def limit_of(item: pytest.Item) -> float:
-    marker = item.get_closest_marker("limit")
-    return marker.args[0] if marker else watchdog.DEFAULT_LIMIT
+    """Tests of a loop are quick; those of other rooms may start programs or compilers."""
+    if marker := item.get_closest_marker("limit"):
+        return marker.args[0]
+    on_a_loop = "flavour" in getattr(item, "fixturenames", ())
+    return watchdog.LOOP_LIMIT if on_a_loop else watchdog.OTHER_LIMIT
 
 
 @pytest.hookimpl(wrapper=True)

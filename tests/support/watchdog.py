@@ -17,7 +17,8 @@ import signal
 import sys
 from collections.abc import Iterator
 
-DEFAULT_LIMIT = 10.0
+LOOP_LIMIT = 10.0
+OTHER_LIMIT = 120.0
 GRACE = 5.0
 
 
