@@ -16,7 +16,9 @@ from weft._core import StartupError
 __all__ = ["Lifespan"]
 
 Message = MutableMapping[str, Any]
-Application = Callable[[Any, Callable[[], Awaitable[Message]], Callable[[Message], Awaitable[None]]], Awaitable[None]]
+Application = Callable[
+    [Any, Callable[[], Awaitable[Message]], Callable[[Message], Awaitable[None]]], Awaitable[None]
+]
 
 _logger = logging.getLogger("uvicorn.error")
 

@@ -183,7 +183,9 @@ class Server:
         deadline = None if limit is None else loop.time() + limit
         told = ""
         while native.connections or native.tasks:
-            waiting = "connections to close" if native.connections else "background tasks to complete"
+            waiting = (
+                "connections to close" if native.connections else "background tasks to complete"
+            )
             if waiting != told:
                 told = waiting
                 _logger.info("Waiting for %s. (CTRL+C to force quit)", waiting)
@@ -260,5 +262,3 @@ class _interruptible:
     def __exit__(self, *_: object) -> None:
         if self._before is not None:
             signal.signal(signal.SIGINT, self._before)
-
-

@@ -15,7 +15,7 @@ use pyo3::{PyTraverseError, PyVisit};
 use rustix::io::Errno;
 use smallvec::SmallVec;
 use weft_reactor::registry::{Registry, Token};
-use weft_reactor::sys::{Events, Interest, Poller, Waker, monotonic_ns};
+use weft_reactor::sys::{Events, Poller, Waker, monotonic_ns};
 use weft_reactor::timers::{Cancelled, TimerId, Timers};
 
 use super::EventLoop;
@@ -65,13 +65,13 @@ pub(crate) struct Core {
     kernel: RefCell<Option<Rc<Kernel>>>,
     pub(super) ready: RefCell<VecDeque<Entry>>,
     pub(super) timers: RefCell<Timers<Alarm>>,
-    sources: RefCell<Registry<Rc<dyn Source>>>,
+    pub(super) sources: RefCell<Registry<Rc<dyn Source>>>,
     /// Descriptors watched by number: `add_reader`, `sock_*`.
     pub(super) watches: RefCell<HashMap<RawFd, Rc<Watch>>>,
     /// How many of the sources are the loop's own: the signals' pair.
     pub(super) background: Cell<usize>,
     /// Descriptors that belong to a transport or a server.
-    adopted: RefCell<HashMap<RawFd, Token>>,
+    pub(super) adopted: RefCell<HashMap<RawFd, Token>>,
     dirty: RefCell<Vec<Token>>,
     any_dirty: Cell<bool>,
     /// Whether an entry is running, so that a flush will follow.
@@ -125,7 +125,7 @@ impl Core {
         self.sources.borrow().len() > self.background.get()
     }
 
-    fn kernel(&self) -> io::Result<Rc<Kernel>> {
+    pub(super) fn kernel(&self) -> io::Result<Rc<Kernel>> {
         self.kernel.borrow().clone().ok_or_else(|| io::Error::other("Event loop is closed"))
     }
 
@@ -216,98 +216,6 @@ impl Core {
                 }
             }
         }
-    }
-
-    // --- descriptors ---------------------------------------------------------------------
-
-    /// Registers `source` for `fd`; it is called from the next turn on.
-    pub(crate) fn register(
-        &self,
-        fd: RawFd,
-        interest: Interest,
-        source: Rc<dyn Source>,
-    ) -> io::Result<Token> {
-        let kernel = self.kernel()?;
-        let token = self.sources.borrow_mut().insert(source);
-        match kernel.poller.add(fd, token.into(), interest) {
-            Ok(()) => Ok(token),
-            Err(error) => {
-                let source = self.sources.borrow_mut().remove(token);
-                drop(source);
-                Err(error)
-            }
-        }
-    }
-
-    /// [`register`](Self::register) for a socket that `sock_*` operations may have waited
-    /// on: their watch, which stays registered between operations, ends here.
-    pub(crate) fn adopt(
-        &self,
-        fd: RawFd,
-        interest: Interest,
-        source: Rc<dyn Source>,
-    ) -> io::Result<Token> {
-        self.end_socket_watch(fd);
-        let token = self.register(fd, interest, source)?;
-        self.adopted.borrow_mut().insert(fd, token);
-        Ok(token)
-    }
-
-    /// The source that has adopted `fd`: nobody else may watch it.
-    pub(super) fn adopter(&self, fd: RawFd) -> Option<Rc<dyn Source>> {
-        let token = self.adopted.borrow().get(&fd).copied()?;
-        self.source(token)
-    }
-
-    /// Calls [`Source::resumed`] in the next turn.
-    pub(crate) fn resume(&self, token: Token) {
-        self.schedule(Entry::Resume(token));
-    }
-
-    /// Whether a registration is live.
-    pub(crate) fn is_registered(&self, token: Token) -> bool {
-        self.sources.borrow().get(token).is_some()
-    }
-
-    /// Whether debug mode is on.
-    pub(crate) fn is_debug(&self) -> bool {
-        self.debug.get()
-    }
-
-    /// Changes what a registered descriptor is watched for.
-    pub(crate) fn modify(&self, fd: RawFd, token: Token, interest: Interest) -> io::Result<()> {
-        self.kernel()?.poller.modify(fd, token.into(), interest)
-    }
-
-    /// Ends a registration. `fd` must still be open, or have been closed by its only owner.
-    pub(crate) fn deregister(&self, fd: RawFd, token: Token) {
-        self.disown(fd, token);
-        let source = self.sources.borrow_mut().remove(token);
-        if source.is_some()
-            && let Ok(kernel) = self.kernel()
-        {
-            // A descriptor that was closed behind our back is gone from the kernel's set.
-            let _ = kernel.poller.delete(fd);
-        }
-    }
-
-    /// [`deregister`](Self::deregister) for an owner that closes `fd` right after: the
-    /// kernel forgets a closed descriptor by itself, which saves a system call.
-    pub(crate) fn forget(&self, fd: RawFd, token: Token) {
-        self.disown(fd, token);
-        let source = self.sources.borrow_mut().remove(token);
-        drop(source);
-    }
-
-    fn disown(&self, fd: RawFd, token: Token) {
-        let mut adopted = self.adopted.borrow_mut();
-        if adopted.get(&fd) == Some(&token) {
-            adopted.remove(&fd);
-        }
-    }
-
-    pub(super) fn source(&self, token: Token) -> Option<Rc<dyn Source>> {
-        self.sources.borrow().get(token).cloned()
     }
 
     // --- end-of-callback flush -----------------------------------------------------------

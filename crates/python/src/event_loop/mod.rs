@@ -10,6 +10,7 @@ mod core;
 mod entry;
 mod future;
 mod handle;
+mod registration;
 mod report;
 mod schedule;
 mod sock;

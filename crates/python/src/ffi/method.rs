@@ -146,7 +146,8 @@ pub(crate) type Body<'a> = &'a mut dyn for<'py> FnMut(Python<'py>) -> PyResult<B
 /// Runs `body` for a C entry point that the interpreter calls: panics become an exception.
 #[inline(always)]
 pub(crate) fn attached(body: Body<'_>) -> *mut ffi::PyObject {
-    Python::attach(|py| guarded(py, body))
+    // Destructors run while the interpreter ends, when PyO3 attaches nobody any more.
+    Python::try_attach(|py| guarded(py, body)).unwrap_or_else(|| attached_unannounced(body))
 }
 
 /// [`attached`], without telling PyO3: for bodies that drop no `Py` unless they fail.

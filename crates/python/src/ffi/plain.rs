@@ -215,10 +215,15 @@ unsafe extern "C" fn deallocate<C: PlainClass>(object: *mut ffi::PyObject) {
             ffi::PyObject_ClearWeakRefs(object);
         }
         let class = ffi::Py_TYPE(object);
-        Python::attach(|_| {
-            let value = &raw mut (*instance).value;
+        let value = &raw mut (*instance).value;
+        let drop_value = || {
             let _ = catch_unwind(AssertUnwindSafe(|| std::ptr::drop_in_place(value)));
-        });
+        };
+        // Announced to PyO3, so that what the value refers to is released now; while the
+        // interpreter ends nobody is attached any more, and nothing has to be released.
+        if Python::try_attach(|_| drop_value()).is_none() {
+            drop_value();
+        }
         ffi::PyObject_Free(object.cast());
         ffi::Py_DECREF(class.cast());
     }
