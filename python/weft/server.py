@@ -23,7 +23,7 @@ __all__ = ["Server", "run", "serve"]
 _logger = logging.getLogger(logs.ERROR)
 
 # How long applications may tidy up when they have been told that nobody waits any more.
-_LAST_WORDS = 1.0
+_LAST_WORDS = 0.5
 
 
 def run(settings: _core.Settings, fds: Sequence[int], app: Any = None) -> int:
@@ -76,6 +76,7 @@ class Server:
         self._stop = asyncio.Event()
         self._force = asyncio.Event()
         self._change = asyncio.Event()
+        self._told = ""
 
     async def serve(self) -> None:
         """Serve until a signal, or until `stop()`; then stop cleanly.
@@ -110,7 +111,7 @@ class Server:
                 await self._stop.wait()
                 await self._drain()
             finally:
-                await self._unless_forced(lifespan.shutdown())
+                await self._end(lifespan)
         _logger.info("Finished server process [%d]", os.getpid())
 
     def _load(self) -> Callable[..., Any]:
@@ -147,15 +148,10 @@ class Server:
             access_log=_access_route if settings.access_log else _nowhere,
         )
         fds, self._fds = self._fds, []
-        addresses = [os.dup(fd) for fd in fds]
-        try:
-            for fd in fds:
-                self._native.listen(fd)
-            if not settings.supervised:
-                logs.announce(settings, addresses)
-        finally:
-            for fd in addresses:
-                os.close(fd)
+        for fd in fds:
+            self._native.listen(fd)
+        if not settings.supervised:
+            logs.announce(settings, fds)
 
     async def _drain(self) -> None:
         """Let requests in flight finish, for as long as the settings grant."""
@@ -168,9 +164,8 @@ class Server:
             # Streams that would never end by themselves learn first that nobody listens.
             native.disconnect()
             if not await self._idle(_LAST_WORDS):
-                _logger.error(
-                    "Cancel %d running task(s), timeout graceful shutdown exceeded", native.tasks
-                )
+                reason = "forced" if self._force.is_set() else "timeout graceful shutdown exceeded"
+                _logger.error("Cancel %d running task(s), %s", native.tasks, reason)
                 native.cancel()
                 await self._idle(_LAST_WORDS)
         native.close()
@@ -181,13 +176,12 @@ class Server:
         assert native is not None
         loop = asyncio.get_running_loop()
         deadline = None if limit is None else loop.time() + limit
-        told = ""
         while native.connections or native.tasks:
             waiting = (
                 "connections to close" if native.connections else "background tasks to complete"
             )
-            if waiting != told:
-                told = waiting
+            if waiting != self._told:
+                self._told = waiting
                 _logger.info("Waiting for %s. (CTRL+C to force quit)", waiting)
             self._change.clear()
             if self._force.is_set():
@@ -199,8 +193,11 @@ class Server:
                 return False
         return True
 
-    async def _unless_forced(self, work: Any) -> None:
-        task = asyncio.ensure_future(work)
+    async def _end(self, lifespan: Lifespan) -> None:
+        """Run the application's shutdown, until a second signal."""
+        if self._force.is_set():
+            return
+        task = asyncio.ensure_future(lifespan.shutdown())
         force = asyncio.ensure_future(self._force.wait())
         await asyncio.wait([task, force], return_when=asyncio.FIRST_COMPLETED)
         force.cancel()

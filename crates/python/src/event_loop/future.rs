@@ -28,10 +28,18 @@ pub(crate) fn block_on(future: &Bound<'_, PyAny>) -> PyResult<()> {
 /// Completes `future` with None, unless it is done or cancelled already.
 pub(crate) fn wake(future: &Bound<'_, PyAny>) -> PyResult<()> {
     let py = future.py();
-    if !future.call_method0(intern!(py, "done"))?.is_truthy()? {
+    if !is_done(future) {
         future.call_method1(intern!(py, "set_result"), (py.None(),))?;
     }
     Ok(())
+}
+
+/// Whether `future` has a result or was cancelled.
+pub(crate) fn is_done(future: &Bound<'_, PyAny>) -> bool {
+    // A future of asyncio always has an answer.
+    future
+        .call_method0(intern!(future.py(), "done"))
+        .is_ok_and(|done| done.is_truthy().unwrap_or(true))
 }
 
 /// Starts a task that runs `coroutine` in `context`, and takes its first step at once, as

@@ -207,10 +207,6 @@ impl AccessLog {
         !self.buffer.borrow().is_empty()
     }
 
-    pub(super) fn objects(&self) -> &Py<PyAny> {
-        &self.ask
-    }
-
     /// Visits the logger, if there is one.
     pub(super) fn traverse(&self, visit: &pyo3::PyVisit<'_>) -> Result<(), pyo3::PyTraverseError> {
         visit.call(&self.ask)?;

@@ -16,11 +16,13 @@ use weft_protocol::http1::{self, Limits, RequestDecoder};
 use weft_reactor::registry::Token;
 use weft_reactor::sys::{Interest, Readiness, socket};
 
+use super::coroutine::Exchange;
 use super::deadlines::Deadline;
-use super::exchange::{Exchange, State};
-use super::http_server::{HttpServer, Server, defaults};
+use super::exchange::State;
+use super::http_server::HttpServer;
 use super::output::Output;
-use crate::event_loop::{Entry, Source, wake};
+use super::shared::{Server, defaults};
+use crate::event_loop::{Entry, Source, leaves_loop, wake};
 
 /// Where a connection stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -294,10 +296,22 @@ impl Connection {
         server.connection_closed(py, self.key.take());
         Ok(())
     }
-}
 
-impl Source for Connection {
-    fn ready(&self, py: Python<'_>, readiness: Readiness) -> PyResult<()> {
+    /// Lets nothing but what leaves the loop pass; anything else costs this connection.
+    #[inline]
+    pub(super) fn contain(&self, py: Python<'_>, result: PyResult<()>) -> PyResult<()> {
+        match result {
+            Ok(()) => Ok(()),
+            Err(error) if leaves_loop(py, &error) => Err(error),
+            Err(error) => {
+                let log = &self.server(py).error_log;
+                log.exception(py, "A connection failed inside the server", error);
+                self.close(py)
+            }
+        }
+    }
+
+    fn handle_readiness(&self, py: Python<'_>, readiness: Readiness) -> PyResult<()> {
         if readiness.is_readable() {
             self.readable.set(true);
         }
@@ -313,9 +327,15 @@ impl Source for Connection {
             Stage::Finishing | Stage::Closed => Ok(()),
         }
     }
+}
+
+impl Source for Connection {
+    fn ready(&self, py: Python<'_>, readiness: Readiness) -> PyResult<()> {
+        self.contain(py, self.handle_readiness(py, readiness))
+    }
 
     fn flush(&self, py: Python<'_>) -> PyResult<()> {
-        self.flush_output(py)
+        self.contain(py, self.flush_output(py))
     }
 
     fn abandon(&self, _py: Python<'_>) {

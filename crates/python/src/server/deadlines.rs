@@ -23,8 +23,8 @@ const SECOND_NS: i64 = 1_000_000_000;
 const HEAD_NS: i64 = 30 * SECOND_NS;
 /// Between two pieces of a body.
 const BODY_NS: i64 = 30 * SECOND_NS;
-/// For the peer to take the last response.
-const FINISH_NS: i64 = 60 * SECOND_NS;
+/// For the peer to take more of what it is sent.
+const WRITE_NS: i64 = 60 * SECOND_NS;
 /// For the peer to close after the last response.
 const LINGER_NS: i64 = 2 * SECOND_NS;
 /// For what has begun when the server is stopping.
@@ -44,8 +44,8 @@ enum Wait {
     Head,
     /// More of a body.
     Body,
-    /// The peer taking the last response.
-    Finish,
+    /// The peer taking more of what it is sent.
+    Write,
     /// The peer closing.
     Linger,
 }
@@ -82,9 +82,10 @@ impl Deadline {
 impl Connection {
     fn wait(&self, py: Python<'_>) -> Wait {
         match self.stage.get() {
-            Stage::Finishing => return Wait::Finish,
+            Stage::Finishing => return Wait::Write,
             Stage::Lingering => return Wait::Linger,
             Stage::Closed => return Wait::Nothing,
+            Stage::Open if self.output.has_backlog() => return Wait::Write,
             Stage::Open => {}
         }
         match self.current.borrow().as_ref() {
@@ -105,8 +106,9 @@ impl Connection {
     #[inline]
     pub(super) fn update_deadline(&self, py: Python<'_>) {
         let wait = self.wait(py);
-        // Each piece of a body earns time; no other wait is prolonged by what trickles in.
-        if wait == self.deadline.wait.get() && wait != Wait::Body {
+        // Each piece of a body earns time, in both directions; no other wait is prolonged by
+        // what trickles in.
+        if wait == self.deadline.wait.get() && !matches!(wait, Wait::Body | Wait::Write) {
             return;
         }
         self.deadline.wait.set(wait);
@@ -120,7 +122,7 @@ impl Connection {
             Wait::FirstByte | Wait::Head if server.is_closing() => CLOSING_HEAD_NS,
             Wait::FirstByte | Wait::Head => HEAD_NS,
             Wait::Body => BODY_NS,
-            Wait::Finish => FINISH_NS,
+            Wait::Write => WRITE_NS,
             Wait::Linger => LINGER_NS,
         };
         self.deadline.at.set(server.core(py).turn_time().saturating_add(time));
@@ -130,7 +132,7 @@ impl Connection {
     pub(super) fn overdue(&self, py: Python<'_>) -> PyResult<()> {
         match self.deadline.wait.get() {
             Wait::Nothing => Ok(()),
-            Wait::FirstByte | Wait::KeepAlive | Wait::Finish | Wait::Linger => self.close(py),
+            Wait::FirstByte | Wait::KeepAlive | Wait::Write | Wait::Linger => self.close(py),
             Wait::Head | Wait::Body => self.reject(py, 408, "the request took too long"),
         }
     }

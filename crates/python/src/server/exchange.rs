@@ -1,18 +1,14 @@
-//! One request and its response: the coroutine that the request's task runs.
+//! One request and its response, as the connection and the application's calls see it.
 //!
-//! It stands between the task and the application's own coroutine, so that the end of the
-//! application is seen where it happens, without a callback on the task; and it is the `self`
-//! of `receive` and `send`. The connection lets go of it when the response is complete: what
-//! the application does after that (background work) concerns no peer.
+//! The connection lets go of it when the response is complete: what the application does after
+//! that (background work) concerns no peer.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-use pyo3::exceptions::{PyAttributeError, PyKeyboardInterrupt, PyRuntimeError};
-use pyo3::intern;
+use pyo3::exceptions::PyKeyboardInterrupt;
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyDict, PyString};
+use pyo3::types::PyDict;
 use pyo3::{PyTraverseError, PyVisit};
 use smallvec::SmallVec;
 use weft_protocol::http1::{Head, RequestFacts, Response};
@@ -20,27 +16,24 @@ use weft_reactor::registry::Token;
 
 use super::access_log::Line;
 use super::connection::Connection;
-use super::http_server::{HttpServer, Server};
+use super::http_server::HttpServer;
 use super::request_body::RequestBody;
-use super::{receive, send};
-use crate::event_loop::{new_future, wake};
-use crate::ffi::coroutine::{Awaitable, Step, is_coroutine, resume, stop_iteration, thrown};
-use crate::ffi::gil::GilBound;
+use super::shared::Server;
+use crate::event_loop::{is_done, new_future, wake};
 
-/// What of a request its line in the access log needs.
+/// What of a request its line in the access log needs; ASCII, as the decoder has found.
 pub(super) struct LoggedRequest {
     method: SmallVec<[u8; 8]>,
+    /// The path, and behind it the query.
     target: SmallVec<[u8; 64]>,
+    path_len: usize,
 }
 
 impl LoggedRequest {
     fn new(head: &Head<'_, '_>) -> Self {
         let mut target = SmallVec::from_slice(head.path.as_bytes());
-        if !head.query.is_empty() {
-            target.push(b'?');
-            target.extend_from_slice(head.query.as_bytes());
-        }
-        Self { method: head.method.as_bytes().into(), target }
+        target.extend_from_slice(head.query.as_bytes());
+        Self { method: head.method.as_bytes().into(), target, path_len: head.path.len() }
     }
 }
 
@@ -49,8 +42,8 @@ pub(super) struct State {
     server: Py<HttpServer>,
     /// None once the response is complete or the peer is gone.
     pub(super) connection: RefCell<Option<Rc<Connection>>>,
-    scope: RefCell<Option<Py<PyDict>>>,
-    coroutine: RefCell<Option<Py<PyAny>>>,
+    pub(super) scope: RefCell<Option<Py<PyDict>>>,
+    pub(super) coroutine: RefCell<Option<Py<PyAny>>>,
     /// Where the server keeps the task, once it has outlived its first step.
     pub(super) running: Cell<Option<Token>>,
     pub(super) started: Cell<bool>,
@@ -66,22 +59,18 @@ pub(super) struct State {
     logged: Option<LoggedRequest>,
 }
 
-/// The coroutine of one request.
-#[pyclass(frozen, module = "weft._core")]
-pub(crate) struct Exchange(GilBound<State>);
-
-impl Exchange {
-    pub(super) fn new<'py>(
-        py: Python<'py>,
+impl State {
+    pub(super) fn new(
+        py: Python<'_>,
         connection: &Rc<Connection>,
         head: &Head<'_, '_>,
-        scope: Bound<'py, PyDict>,
+        scope: Bound<'_, PyDict>,
         body: RequestBody,
-    ) -> PyResult<Bound<'py, Self>> {
+    ) -> Self {
         let facts = head.facts();
         let server = connection.server(py);
         let logged = server.access_log.is_enabled().then(|| LoggedRequest::new(head));
-        let state = State {
+        Self {
             server: connection.server_object().clone_ref(py),
             connection: RefCell::new(Some(Rc::clone(connection))),
             scope: RefCell::new(Some(scope.unbind())),
@@ -96,64 +85,16 @@ impl Exchange {
             disconnected: Cell::new(false),
             receivers: RefCell::default(),
             logged,
-        };
-        Bound::new(py, Self(GilBound::new(state)))
-    }
-
-    #[inline]
-    pub(super) fn state<'a>(&'a self, py: Python<'a>) -> &'a State {
-        self.0.get(py)
-    }
-
-    /// The application's coroutine, made at the first step: inside the task, so that an
-    /// application that is no coroutine function sees its task too.
-    fn coroutine<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
-        let py = slf.py();
-        let state = slf.get().state(py);
-        if let Some(coroutine) = state.coroutine.borrow().as_ref() {
-            return Ok(coroutine.bind(py).clone());
-        }
-        let Some(scope) = state.scope.take() else {
-            return Err(PyRuntimeError::new_err("cannot reuse already awaited coroutine"));
-        };
-        let app = state.server(py).app(py)?;
-        let made = app.call1((scope, receive::function(slf)?, send::function(slf)?))?;
-        let coroutine =
-            if is_coroutine(&made) { made } else { made.call_method0(intern!(py, "__await__"))? };
-        state.coroutine.replace(Some(coroutine.clone().unbind()));
-        Ok(coroutine)
-    }
-
-    /// What a step of the application means for the task.
-    fn conclude<'py>(slf: &Bound<'py, Self>, result: PyResult<Step<'py>>) -> PyResult<Step<'py>> {
-        let py = slf.py();
-        let state = slf.get().state(py);
-        match result {
-            Ok(Step::Yield(future)) => Ok(Step::Yield(future)),
-            Ok(Step::Return(value)) => {
-                state.returned(py, &value)?;
-                Ok(Step::Return(py.None().into_bound(py)))
-            }
-            Err(error) if is_interruption(py, &error) => {
-                state.interrupted(py, &error)?;
-                Err(error)
-            }
-            Err(error) => {
-                state.failed(py, error)?;
-                Ok(Step::Return(py.None().into_bound(py)))
-            }
         }
     }
-}
 
-impl State {
     #[inline]
     pub(super) fn server<'a>(&'a self, py: Python<'a>) -> &'a Server {
         self.server.get().server(py)
     }
 
     /// The application has returned.
-    fn returned(&self, py: Python<'_>, value: &Bound<'_, PyAny>) -> PyResult<()> {
+    pub(super) fn returned(&self, py: Python<'_>, value: &Bound<'_, PyAny>) -> PyResult<()> {
         self.end(py);
         if value.is_none() && self.is_settled() {
             return Ok(());
@@ -177,14 +118,14 @@ impl State {
     }
 
     /// The application has raised.
-    fn failed(&self, py: Python<'_>, error: PyErr) -> PyResult<()> {
+    pub(super) fn failed(&self, py: Python<'_>, error: PyErr) -> PyResult<()> {
         self.end(py);
         self.server(py).error_log.exception(py, "Exception in ASGI application\n", error);
         if self.is_settled() { Ok(()) } else { self.replace_response(py) }
     }
 
     /// The task ends without the application's consent: cancelled, or the process is leaving.
-    fn interrupted(&self, py: Python<'_>, error: &PyErr) -> PyResult<()> {
+    pub(super) fn interrupted(&self, py: Python<'_>, error: &PyErr) -> PyResult<()> {
         self.end(py);
         if self.is_settled() {
             return Ok(());
@@ -262,7 +203,12 @@ impl State {
     /// A future that is done when there is news for `receive()`.
     pub(super) fn wait_for_news<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let future = new_future(self.server(py).event_loop(py))?;
-        self.receivers.borrow_mut().push(future.clone().unbind());
+        // Those that were cancelled have nobody to wake: an application that asks over and
+        // over whether its client is still there must not gather them.
+        let mut waiting = self.receivers.take();
+        waiting.retain(|future| !is_done(future.bind(py)));
+        waiting.push(future.clone().unbind());
+        self.receivers.replace(waiting);
         Ok(future)
     }
 
@@ -285,14 +231,15 @@ impl State {
         connection: &Connection,
         status: u16,
     ) -> PyResult<()> {
-        let Some(LoggedRequest { method, target }) = &self.logged else { return Ok(()) };
+        let Some(logged) = &self.logged else { return Ok(()) };
+        let text = |bytes| std::str::from_utf8(bytes).unwrap_or_default();
         let server = self.server(py);
+        let target = logged.target.split_at_checked(logged.path_len).unwrap_or_default();
         let mut path = server.take_buffer();
-        server.scopes.logged_path(target, &mut path);
+        server.scopes.logged_target(text(target.0), text(target.1), &mut path);
         let line = Line {
             client: connection.client_text(),
-            // A method is a token, which is ASCII.
-            method: std::str::from_utf8(method).unwrap_or_default(),
+            method: text(&logged.method),
             path: &path,
             version: self.facts.version,
             status,
@@ -301,139 +248,24 @@ impl State {
         server.give_buffer(path);
         noted
     }
-}
 
-/// Whether an exception ends the task, and is not the application's failure to answer.
-fn is_interruption(py: Python<'_>, error: &PyErr) -> bool {
-    static CANCELLED: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-    let cancelled = CANCELLED.get_or_try_init(py, || {
-        PyResult::Ok(py.import("asyncio")?.getattr("CancelledError")?.unbind())
-    });
-    error.is_instance_of::<PyKeyboardInterrupt>(py)
-        || error.is_instance_of::<pyo3::exceptions::PyGeneratorExit>(py)
-        || cancelled.is_ok_and(|cancelled| error.is_instance(py, cancelled.bind(py)))
-}
-
-impl Awaitable for Exchange {
-    #[inline]
-    fn step<'py>(slf: &Bound<'py, Self>) -> PyResult<Step<'py>> {
-        let result = Self::coroutine(slf).and_then(|coroutine| resume(&coroutine));
-        Self::conclude(slf, result)
-    }
-}
-
-#[pymethods]
-impl Exchange {
-    fn __await__(slf: Bound<'_, Self>) -> Bound<'_, Self> {
-        slf
-    }
-
-    fn __iter__(slf: Bound<'_, Self>) -> Bound<'_, Self> {
-        slf
-    }
-
-    fn __next__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
-        match Self::step(slf)? {
-            Step::Yield(future) => Ok(future),
-            Step::Return(value) => Err(stop_iteration(&value)),
-        }
-    }
-
-    fn send<'py>(
-        slf: &Bound<'py, Self>,
-        _value: &Bound<'py, PyAny>,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        Self::__next__(slf)
-    }
-
-    #[pyo3(signature = (kind, value=None, traceback=None))]
-    fn throw<'py>(
-        slf: &Bound<'py, Self>,
-        kind: Bound<'py, PyAny>,
-        value: Option<Bound<'py, PyAny>>,
-        traceback: Option<Bound<'py, PyAny>>,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        let py = slf.py();
-        let coroutine = slf.get().state(py).coroutine.borrow().as_ref().map(|it| it.clone_ref(py));
-        drop(traceback);
-        let error = thrown(kind, value);
-        let result = match coroutine {
-            None => Err(error),
-            Some(coroutine) => coroutine
-                .bind(py)
-                .call_method1(intern!(py, "throw"), (error.into_value(py),))
-                .map(Step::Yield)
-                .or_else(|error| returned_by(py, error)),
-        };
-        match Self::conclude(slf, result)? {
-            Step::Yield(future) => Ok(future),
-            Step::Return(value) => Err(stop_iteration(&value)),
-        }
-    }
-
-    fn close(slf: &Bound<'_, Self>) -> PyResult<()> {
-        let py = slf.py();
-        let state = slf.get().state(py);
-        let coroutine = state.coroutine.borrow().as_ref().map(|it| it.clone_ref(py));
-        if let Some(coroutine) = coroutine {
-            coroutine.call_method0(py, intern!(py, "close"))?;
-        }
-        state.cut_off(py)
-    }
-
-    /// What debuggers ask a coroutine for (`cr_frame`, `cr_code`, `__qualname__`, …) is the
-    /// application's own.
-    fn __getattr__<'py>(
-        slf: &Bound<'py, Self>,
-        name: &Bound<'py, PyString>,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        let py = slf.py();
-        let coroutine = slf.get().state(py).coroutine.borrow().as_ref().map(|it| it.clone_ref(py));
-        match coroutine {
-            Some(coroutine) => coroutine.into_bound(py).getattr(name),
-            None => absent(py, name),
-        }
-    }
-
-    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
-        let state = self.0.during_gc();
-        visit.call(&state.server)?;
-        if let Ok(scope) = state.scope.try_borrow() {
+    pub(super) fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.server)?;
+        if let Ok(scope) = self.scope.try_borrow() {
             visit.call(&*scope)?;
         }
-        if let Ok(coroutine) = state.coroutine.try_borrow() {
+        if let Ok(coroutine) = self.coroutine.try_borrow() {
             visit.call(&*coroutine)?;
         }
-        if let Ok(receivers) = state.receivers.try_borrow() {
+        if let Ok(receivers) = self.receivers.try_borrow() {
             receivers.iter().try_for_each(|future| visit.call(future))?;
         }
         Ok(())
     }
 
-    fn __clear__(&self) {
-        let state = self.0.during_gc();
-        let dropped = (state.scope.take(), state.coroutine.take(), state.receivers.take());
+    /// Lets go of every Python object that may be part of a cycle.
+    pub(super) fn drop_objects(&self) {
+        let dropped = (self.scope.take(), self.coroutine.take(), self.receivers.take());
         drop(dropped);
-    }
-}
-
-/// The value that a coroutine has returned with, if `error` says that it has.
-fn returned_by(py: Python<'_>, error: PyErr) -> PyResult<Step<'_>> {
-    if error.is_instance_of::<pyo3::exceptions::PyStopIteration>(py) {
-        Ok(Step::Return(error.value(py).getattr(intern!(py, "value"))?))
-    } else {
-        Err(error)
-    }
-}
-
-/// A coroutine that has ended, or not begun, has the attributes of one but no frame.
-fn absent<'py>(py: Python<'py>, name: &Bound<'py, PyString>) -> PyResult<Bound<'py, PyAny>> {
-    match name.to_str()? {
-        "cr_running" | "cr_suspended" => {
-            Ok(pyo3::types::PyBool::new(py, false).to_owned().into_any())
-        }
-        "cr_frame" | "cr_code" | "cr_await" | "cr_origin" => Ok(py.None().into_bound(py)),
-        "__name__" | "__qualname__" => Ok(intern!(py, "Exchange").clone().into_any()),
-        other => Err(PyAttributeError::new_err(format!("'Exchange' has no attribute '{other}'"))),
     }
 }

@@ -11,10 +11,9 @@ use weft_protocol::http1::{BodyLength, Event, Head, Header, RequestError};
 use weft_reactor::sys::socket;
 
 use super::connection::{Connection, Stage};
-use super::exchange::Exchange;
+use super::coroutine::Exchange;
 use super::request_body::RequestBody;
 use super::scope::Endpoints;
-use crate::event_loop::start_task;
 
 /// Header fields a request may have; the decoder's default limit.
 const FIELDS: usize = 128;
@@ -42,7 +41,7 @@ impl Connection {
         match current {
             Some(current) if self.hangup.get() => current.get().state(py).disconnect(py),
             Some(_) => Ok(()),
-            None if self.server(py).is_closing() && self.is_idle() => self.close(py),
+            None if self.server(py).is_closing() && self.is_idle() => self.finish(py),
             None => Ok(()),
         }
     }
@@ -205,8 +204,7 @@ impl Connection {
             return Ok(());
         }
         let server = self.server(py);
-        let context = server.new_context(py)?;
-        let task = start_task(server.event_loop(py), exchange.as_any(), &context)?;
+        let task = server.start_task(exchange.as_any())?;
         if !state.finished.get() {
             state.running.set(Some(server.task_started(task)));
         }

@@ -20,6 +20,8 @@ use crate::event_loop::{Deferred, Source};
 
 /// Connections taken in one turn: those that are open must have their turn too.
 const ACCEPTS_PER_TURN: usize = 64;
+/// Connections taken when the listener closes; the rest is refused by the kernel.
+const ACCEPTS_AT_LAST: usize = 1024;
 /// How long nothing is accepted when the system has run out of something.
 const PAUSE_NS: i64 = 1_000_000_000;
 
@@ -69,13 +71,17 @@ impl Listener {
     fn watch(&self, py: Python<'_>) -> io::Result<()> {
         let Some(me) = self.me.upgrade() else { return Ok(()) };
         let core = self.server.get().server(py).core(py);
-        let token = core.register(self.fd, Interest::level(true, false), me)?;
+        let token = core.register(self.fd, Interest::listening(), me)?;
         self.token.set(Some(token));
         Ok(())
     }
 
-    /// Stops for good and closes the socket.
+    /// Takes who waits already, then stops for good and closes the socket.
     pub(super) fn stop(&self, py: Python<'_>) {
+        let mut left = ACCEPTS_AT_LAST;
+        while left > 0 && self.token.get().is_some() && self.accept(py).is_ok() {
+            left -= 1;
+        }
         self.unwatch(py);
         drop(self.owner.take());
     }

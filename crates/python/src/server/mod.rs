@@ -2,12 +2,14 @@
 //!
 //! | module | owns |
 //! |---|---|
-//! | [`http_server`] | what Python starts and stops: application, listeners, running requests |
+//! | [`http_server`] | what Python starts and stops |
+//! | [`shared`] | what all connections share: application, running tasks, caches |
 //! | [`listener`] | accepting connections, and not when descriptors are short |
 //! | [`connection`] | one connection's life: whose turn it is, when it ends |
 //! | [`input`] | bytes to requests: reading, decoding, body backpressure |
 //! | [`output`] | responses to bytes: one send a callback, write backpressure |
-//! | [`exchange`] | one request and its response: the coroutine that a task runs |
+//! | [`exchange`] | one request and its response |
+//! | [`coroutine`] | what the request's task runs, around the application's own coroutine |
 //! | [`request_body`] | body bytes between the socket and `receive()` |
 //! | [`receive`], [`send`] | the two functions that an application gets |
 //! | [`operation`] | what they return: native awaitables |
@@ -25,6 +27,7 @@
 
 mod access_log;
 mod connection;
+mod coroutine;
 mod date;
 mod deadlines;
 mod error_log;
@@ -38,18 +41,19 @@ mod receive;
 mod request_body;
 mod scope;
 mod send;
+mod shared;
 
-pub(crate) use self::exchange::Exchange;
+pub(crate) use self::coroutine::Exchange;
 pub(crate) use self::http_server::HttpServer;
 pub(crate) use self::operation::Operation;
 
 use pyo3::prelude::*;
 
-use crate::ffi::coroutine;
+use crate::ffi;
 
 /// Adds what `#[pymethods]` cannot express. Call once, when the module is made.
 pub(crate) fn install(module: &Bound<'_, PyModule>) {
     let py = module.py();
-    coroutine::install::<Exchange>(&py.get_type::<Exchange>());
-    coroutine::install::<Operation>(&py.get_type::<Operation>());
+    ffi::coroutine::install::<Exchange>(&py.get_type::<Exchange>());
+    ffi::coroutine::install::<Operation>(&py.get_type::<Operation>());
 }

@@ -7,7 +7,7 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::{PyTraverseError, PyVisit};
 
-use super::exchange::Exchange;
+use super::coroutine::Exchange;
 use super::receive;
 use crate::event_loop::block_on;
 use crate::ffi::coroutine::{Awaitable, Step, stop_iteration, thrown};

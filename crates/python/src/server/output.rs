@@ -9,8 +9,8 @@ use weft_reactor::outbox::{MAX_SLICES, Outbox};
 use weft_reactor::sys::socket;
 
 use super::connection::{Connection, Stage};
-use super::http_server::Server;
-use crate::event_loop::{new_future, wake};
+use super::shared::Server;
+use crate::event_loop::{is_done, new_future, wake};
 use crate::ffi::buffer::SharedBytes;
 
 /// Body pieces up to this size are copied behind the head; larger ones are sent from where
@@ -186,7 +186,10 @@ impl Connection {
     /// A future that is done when there is room again, or nobody to write to.
     pub(super) fn wait_for_room<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let future = new_future(self.server(py).event_loop(py))?;
-        self.output.waiters.borrow_mut().push(future.clone().unbind());
+        let mut waiting = self.output.waiters.take();
+        waiting.retain(|future| !is_done(future.bind(py)));
+        waiting.push(future.clone().unbind());
+        self.output.waiters.replace(waiting);
         Ok(future)
     }
 
@@ -266,7 +269,9 @@ impl Connection {
     /// Sends more of what the socket had not taken.
     pub(super) fn write_backlog(&self, py: Python<'_>) -> PyResult<()> {
         let result = self.output.send_backlog(self.fd);
-        self.after_sending(py, result)
+        self.after_sending(py, result)?;
+        self.update_deadline(py);
+        Ok(())
     }
 
     fn after_sending(&self, py: Python<'_>, result: io::Result<()>) -> PyResult<()> {

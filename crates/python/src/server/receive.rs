@@ -5,7 +5,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use weft_protocol::http1::continue_100;
 
-use super::exchange::Exchange;
+use super::coroutine::Exchange;
 use super::operation::Operation;
 use crate::ffi::function::{NullaryFunction, bind_nullary};
 

@@ -4,14 +4,13 @@
 //! never changes: copying a dictionary clones its table in one go, keys and hashes included,
 //! so that only the values that differ are put in.
 
-use std::borrow::Cow;
 use std::cell::RefCell;
 
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple};
 use pyo3::{PyTraverseError, PyVisit};
-use weft_protocol::http1::{Head, Version};
+use weft_protocol::http1::{Head, Version, percent_decoded, quote_target};
 
 /// ASGI 3.0, the HTTP part of 2.3: `send()` after a disconnect is ignored, and frameworks
 /// watch `receive()` for it. With 2.4 they rely on an OSError of `send()`, and a stream that
@@ -130,27 +129,12 @@ impl Scopes {
         PyList::new(py, fields)
     }
 
-    /// The path as the access log shows it: decoded, and quoted again by one rule, so that it
-    /// holds neither control bytes nor quotes whatever the client has sent.
-    pub(super) fn logged_path(&self, target: &[u8], out: &mut Vec<u8>) {
-        let (path, query) = match memchr::memchr(b'?', target) {
-            Some(mark) => target.split_at(mark),
-            None => (target, &b""[..]),
-        };
-        quote(self.root_path.as_bytes(), out);
-        if path.iter().all(|&byte| is_unquoted(byte)) {
-            out.extend_from_slice(path);
-        } else {
-            let path = String::from_utf8_lossy(path);
-            quote(percent_decoded(&path).as_bytes(), out);
+    /// The target as the access log shows it.
+    pub(super) fn logged_target(&self, path: &str, query: &str, out: &mut Vec<u8>) {
+        if !self.root_path.is_empty() {
+            quote_target(&self.root_path, "", out);
         }
-        for &byte in query {
-            match byte {
-                b'"' => out.extend_from_slice(b"%22"),
-                0x21..0x7F => out.push(byte),
-                _ => push_quoted(byte, out),
-            }
-        }
+        quote_target(path, query, out);
     }
 
     pub(super) fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
@@ -170,52 +154,6 @@ fn method_name<'py>(py: Python<'py>, method: &str) -> Bound<'py, PyString> {
         "OPTIONS" => intern!(py, "OPTIONS").clone(),
         other => PyString::new(py, other),
     }
-}
-
-/// The path with its percent codes decoded, as UTF-8; what is no UTF-8 becomes U+FFFD.
-fn percent_decoded(path: &str) -> Cow<'_, str> {
-    if memchr::memchr(b'%', path.as_bytes()).is_none() {
-        return Cow::Borrowed(path);
-    }
-    let mut decoded = Vec::with_capacity(path.len());
-    let mut rest = path.as_bytes();
-    while let Some((&byte, after)) = rest.split_first() {
-        rest = after;
-        if byte == b'%'
-            && let [high, low, after @ ..] = after
-            && let (Some(high), Some(low)) = (hex(*high), hex(*low))
-        {
-            decoded.push(high << 4 | low);
-            rest = after;
-        } else {
-            decoded.push(byte);
-        }
-    }
-    match String::from_utf8(decoded) {
-        Ok(decoded) => Cow::Owned(decoded),
-        Err(error) => Cow::Owned(String::from_utf8_lossy(error.as_bytes()).into_owned()),
-    }
-}
-
-fn hex(digit: u8) -> Option<u8> {
-    char::from(digit).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
-}
-
-/// Python's `urllib.parse.quote` with its default of safe characters.
-fn quote(bytes: &[u8], out: &mut Vec<u8>) {
-    for &byte in bytes {
-        if is_unquoted(byte) { out.push(byte) } else { push_quoted(byte, out) }
-    }
-}
-
-fn is_unquoted(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-' | b'~' | b'/')
-}
-
-fn push_quoted(byte: u8, out: &mut Vec<u8>) {
-    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
-    let digit = |value: u8| DIGITS[usize::from(value & 0xF)];
-    out.extend_from_slice(&[b'%', digit(byte >> 4), digit(byte)]);
 }
 
 /// Slots of the name cache; a power of two.

@@ -10,7 +10,8 @@ use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple};
 use weft_protocol::http1::{Response, ResponseError};
 
 use super::connection::Connection;
-use super::exchange::{Exchange, State};
+use super::coroutine::Exchange;
+use super::exchange::State;
 use super::operation::Operation;
 use crate::ffi::buffer::View;
 use crate::ffi::function::{UnaryFunction, bind_unary};
@@ -243,7 +244,7 @@ fn finish_head(
         response.close_after();
     }
     let date = server.date.at(server.core(py).turn_time());
-    let defaults = super::http_server::defaults(&date);
+    let defaults = super::shared::defaults(&date);
     let known = known_body_len.map(|len| len as u64);
     let written = connection.output.end_head(|out| response.finish_head(known, defaults, out));
     written.map_err(refused)?;

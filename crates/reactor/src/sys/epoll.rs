@@ -32,6 +32,12 @@ impl Interest {
         Self(flags)
     }
 
+    /// Level-triggered for a listening socket that other processes may watch as well: a new
+    /// connection wakes one of them, not all. Such an interest cannot be modified.
+    pub fn listening() -> Self {
+        Self(EventFlags::IN | EventFlags::EXCLUSIVE)
+    }
+
     /// Edge-triggered in both directions: registered once, never changed. The owner must
     /// remember readiness and forget it only after a short read or write, or `EAGAIN`.
     pub fn edge() -> Self {
