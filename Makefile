@@ -14,7 +14,6 @@ ARGS ?=
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet
 STAMPS := $(VENV)/stamps
-BENCH := $(VENV)-bench
 mark = @mkdir -p $(@D) && touch $@
 PURE := -p weft-reactor -p weft-protocol -p weft-supervisor
 
@@ -32,7 +31,6 @@ SOURCES := Cargo.toml Cargo.lock README.md LICENSE-MIT LICENSE-APACHE pyproject.
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help install run test test-rust test-python stress lint fmt wheel docs clean
-.PHONY: bench bench-server bench-loop bench-memory
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -66,10 +64,7 @@ fmt: $(STAMPS)/dev ## rewrite the sources in the house's format
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-bench: bench-server bench-loop ## compare with the peers, in one run each; needs wrk
-
-bench-server bench-loop bench-memory: bench-%: $(BENCH)/stamps/ready
-	$(BENCH)/bin/python -m benches.compare.$* $(ARGS)
+include benches/Makefile.inc
 
 wheel: $(STAMPS)/venv ## build a wheel into dist/
 	$(PIP) wheel --no-deps --wheel-dir dist .
@@ -78,7 +73,7 @@ docs: $(STAMPS)/venv ## the Rust documentation, private items too, into target/d
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --document-private-items
 
 clean: ## remove everything that make has made
-	rm -rf $(VENV) $(BENCH) dist .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(BENCH_VENV) dist .pytest_cache .mypy_cache .ruff_cache
 	cargo clean
 
 $(STAMPS)/venv:
@@ -99,8 +94,4 @@ $(STAMPS)/examples: examples/requirements.txt | $(STAMPS)/venv
 	$(PIP) install -r $<
 	$(mark)
 
-# The peers get an environment of their own: the tests must pass without them.
-$(BENCH)/stamps/ready: benches/requirements.txt $(SOURCES)
-	$(PYTHON) -m venv $(BENCH)
-	$(BENCH)/bin/python -m pip --quiet install -r $< .
-	$(mark)
+

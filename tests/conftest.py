@@ -41,7 +41,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    config.stash[WATCHDOG].close()
+    if (dog := config.stash.get(WATCHDOG, None)) is not None:
+        dog.close()
 
 
 # which tests run on which loop
@@ -81,8 +82,11 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
 
 
 def limit_of(item: pytest.Item) -> float:
-    marker = item.get_closest_marker("limit")
-    return marker.args[0] if marker else watchdog.DEFAULT_LIMIT
+    """Tests of a loop are quick; those of other rooms may start programs or compilers."""
+    if marker := item.get_closest_marker("limit"):
+        return marker.args[0]
+    on_a_loop = "flavour" in getattr(item, "fixturenames", ())
+    return watchdog.LOOP_LIMIT if on_a_loop else watchdog.OTHER_LIMIT
 
 
 @pytest.hookimpl(wrapper=True)
@@ -117,6 +121,8 @@ def pytest_runtest_makereport(item: pytest.Item):
 @pytest.fixture
 def ledger(request: pytest.FixtureRequest) -> Iterator[Ledger]:
     """Settles what the test owes, after all its other fixtures are gone."""
+    if "flavour" in request.fixturenames:
+        loops.warm_up(request.getfixturevalue("flavour"))
     account = Ledger()
     account.open()
     yield account

@@ -2,14 +2,25 @@
 # crates/python, in the order of its lib.rs. The documentation is in the Rust source; types are
 # here. `make lint` compares this file with the module that was built (stubtest).
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Callable, Coroutine, Generator, Sequence
+from contextvars import Context
 from os import PathLike
-from typing import Literal, final
+from socket import socket
+from typing import Any, Literal, NoReturn, Self, TypeVarTuple, Unpack, final
+
+from _typeshed import FileDescriptorLike, ReadableBuffer, WriteableBuffer
 
 # PyO3 lists every name that the module exports.
 __all__ = [
+    "EventLoop",
+    "Handle",
+    "Listener",
     "Settings",
+    "SocketOperation",
+    "SocketTransport",
     "StartupError",
+    "TimerHandle",
     "__version__",
     "bind",
     "parse_command_line",
@@ -19,6 +30,107 @@ __all__ = [
 ]
 
 __version__: str
+
+# event_loop
+
+_Ts = TypeVarTuple("_Ts")
+
+class EventLoop:
+    def __new__(cls, *_args: object, **_kwargs: object) -> Self: ...
+    def time(self) -> float: ...
+    def get_debug(self) -> bool: ...
+    def is_running(self) -> bool: ...
+    def is_closed(self) -> bool: ...
+    def call_soon(
+        self,
+        callback: Callable[[Unpack[_Ts]], object],
+        *args: *_Ts,
+        context: Context | None = None,
+    ) -> asyncio.Handle: ...
+    def call_soon_threadsafe(
+        self,
+        callback: Callable[[Unpack[_Ts]], object],
+        *args: *_Ts,
+        context: Context | None = None,
+    ) -> asyncio.Handle: ...
+    def call_later(
+        self,
+        delay: float,
+        callback: Callable[[Unpack[_Ts]], object],
+        *args: *_Ts,
+        context: Context | None = None,
+    ) -> asyncio.TimerHandle: ...
+    def call_at(
+        self,
+        when: float,
+        callback: Callable[[Unpack[_Ts]], object],
+        *args: *_Ts,
+        context: Context | None = None,
+    ) -> asyncio.TimerHandle: ...
+    def add_reader(
+        self, fd: FileDescriptorLike, callback: Callable[[Unpack[_Ts]], Any], *args: *_Ts
+    ) -> None: ...
+    def add_writer(
+        self, fd: FileDescriptorLike, callback: Callable[[Unpack[_Ts]], Any], *args: *_Ts
+    ) -> None: ...
+    def remove_reader(self, fd: FileDescriptorLike) -> bool: ...
+    def remove_writer(self, fd: FileDescriptorLike) -> bool: ...
+    def sock_recv(self, sock: socket, nbytes: int) -> Coroutine[Any, Any, bytes]: ...
+    def sock_recv_into(self, sock: socket, buf: WriteableBuffer) -> Coroutine[Any, Any, int]: ...
+    def sock_sendall(self, sock: socket, data: ReadableBuffer) -> Coroutine[Any, Any, None]: ...
+    def _run_once(self) -> None: ...
+    def _release(self) -> None: ...
+    def _set_background(self, count: int) -> None: ...
+    def _wait_readable(self, sock: socket) -> asyncio.Future[None]: ...
+    def _wait_writable(self, sock: socket) -> asyncio.Future[None]: ...
+    _debug: bool
+    _stopping: bool
+    _closed: bool
+    _thread_id: int | None
+
+class Handle:
+    def cancel(self) -> None: ...
+    def cancelled(self) -> bool: ...
+    def get_context(self) -> Context: ...
+
+class TimerHandle(Handle):
+    def when(self) -> float: ...
+
+@final
+class SocketOperation(Coroutine[Any, Any, Any]):
+    def __await__(self) -> Generator[Any, Any, Any]: ...
+    def __iter__(self) -> Self: ...
+    def __next__(self) -> asyncio.Future[None]: ...
+    def send(self, _value: None, /) -> asyncio.Future[None]: ...
+    def throw(self, kind: Any, value: Any = None, traceback: Any = None) -> NoReturn: ...
+    def close(self) -> None: ...
+
+# transport
+
+@final
+class SocketTransport(asyncio.Transport):
+    def __new__(
+        cls,
+        event_loop: EventLoop,
+        sock: socket,
+        protocol: asyncio.BaseProtocol,
+        waiter: asyncio.Future[None] | None = None,
+        extra: dict[str, Any] | None = None,
+        server: object = None,
+    ) -> Self: ...
+
+@final
+class Listener:
+    def __new__(
+        cls,
+        event_loop: EventLoop,
+        sock: socket,
+        protocol_factory: Callable[[], asyncio.BaseProtocol],
+        server: object,
+        backlog: int,
+        accepted: Callable[[socket], object] | None,
+    ) -> Self: ...
+    def stop(self) -> None: ...
 
 # launch
 

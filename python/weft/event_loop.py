@@ -19,12 +19,13 @@ from collections.abc import Callable
 from typing import Any, NoReturn
 
 from weft import _core
+from weft.base import BaseEventLoop
 from weft.signals import SignalHandlers
 
 __all__ = ["EventLoop"]
 
 
-class EventLoop(SignalHandlers, _core.EventLoop, asyncio.BaseEventLoop):
+class EventLoop(_core.EventLoop, SignalHandlers, BaseEventLoop):
     """An `asyncio.AbstractEventLoop` whose engine is written in Rust."""
 
     def __init__(self) -> None:
@@ -159,13 +160,13 @@ class EventLoop(SignalHandlers, _core.EventLoop, asyncio.BaseEventLoop):
         rawsock: socket.socket,
         protocol: asyncio.BaseProtocol,
         sslcontext: ssl.SSLContext,
-        waiter: asyncio.Future[None] | None = None,
+        waiter: asyncio.Future[Any],
         *,
         server_side: bool = False,
         server_hostname: str | None = None,
         extra: dict[str, Any] | None = None,
         server: base_events.Server | None = None,
-        ssl_handshake_timeout: float | None = None,
+        ssl_handshake_timeout: int | None = None,
         ssl_shutdown_timeout: float | None = None,
     ) -> asyncio.Transport:
         ssl_protocol = sslproto.SSLProtocol(
@@ -190,7 +191,7 @@ class EventLoop(SignalHandlers, _core.EventLoop, asyncio.BaseEventLoop):
         sslcontext: ssl.SSLContext | None = None,
         server: base_events.Server | None = None,
         backlog: int = 100,
-        ssl_handshake_timeout: float | None = None,
+        ssl_handshake_timeout: int | None = None,
         ssl_shutdown_timeout: float | None = None,
     ) -> None:
         accepted: Callable[[socket.socket], object] | None = None
@@ -222,7 +223,10 @@ class EventLoop(SignalHandlers, _core.EventLoop, asyncio.BaseEventLoop):
         error = waiter.exception()
         if error is not None and self._debug:
             self.call_exception_handler(
-                {"message": "Error on transport creation for incoming connection", "exception": error}
+                {
+                    "message": "Error on transport creation for incoming connection",
+                    "exception": error,
+                }
             )
 
     def _stop_serving(self, sock: socket.socket) -> None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 class EventLoopPolicy(_DefaultPolicy):
     """asyncio's default policy with weft's loop."""
 
-    def _loop_factory(self) -> EventLoop:  # type: ignore[override]
+    def _loop_factory(self) -> EventLoop:
         return EventLoop()
 
 

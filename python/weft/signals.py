@@ -14,19 +14,18 @@ import threading
 from asyncio import Handle, coroutines
 from collections.abc import Callable, Iterator
 from inspect import iscoroutinefunction
-from typing import TYPE_CHECKING, Any
+from typing import TypeVarTuple, Unpack
 
-if TYPE_CHECKING:
-    from asyncio import BaseEventLoop as _Base
-else:
-    _Base = object
+from weft.base import BaseEventLoop
+
+_Ts = TypeVarTuple("_Ts")
 
 
 def _ignore(signum: int, frame: object) -> None:
     """A handler that does nothing: it makes the interpreter write the number."""
 
 
-class SignalHandlers(_Base):
+class SignalHandlers(BaseEventLoop):
     """The signal half of `EventLoop`; the main thread's business only."""
 
     _signal_handlers: dict[int, Handle]
@@ -78,14 +77,16 @@ class SignalHandlers(_Base):
             else:
                 self.call_soon(handle._run)
 
-    def add_signal_handler(self, sig: int, callback: Callable[..., object], *args: Any) -> None:
+    def add_signal_handler(
+        self, sig: int, callback: Callable[[Unpack[_Ts]], object], *args: *_Ts
+    ) -> None:
         """Call callback(*args) in the loop when the signal arrives.
 
         Raises `ValueError` for a number that is no signal or outside the main thread,
         `RuntimeError` for a signal that cannot be caught, `TypeError` for a coroutine
         function.
         """
-        if coroutines.iscoroutine(callback) or iscoroutinefunction(callback):
+        if any(test(callback) for test in (coroutines.iscoroutine, iscoroutinefunction)):
             raise TypeError("coroutines cannot be used with add_signal_handler()")
         self._check_signal(sig)
         self._check_closed()

@@ -298,6 +298,23 @@ def test_a_program_that_ends_with_an_open_loop_ends_quietly(flavour):
     assert output == "end\n"
 
 
+def test_a_program_may_end_with_handles_that_only_the_collector_reaches(flavour):
+    """Their destructors run while the interpreter ends."""
+    output = check_script(
+        flavour,
+        """
+        loop = make_loop()
+        class Keeper: pass
+        keeper = Keeper()
+        keeper.itself = keeper
+        keeper.handles = [loop.call_soon(print, keeper), loop.call_later(5, print, keeper)]
+        loop.close()
+        print("end")
+        """,
+    )
+    assert output == "end\n"
+
+
 def test_a_program_that_exits_from_a_callback_ends_with_its_code(flavour):
     done = run_script(
         flavour,

@@ -212,7 +212,6 @@ async def test_an_old_number_is_reused_after_a_cancellation(loop):
     theirs.close()
 
 
-@pytest.mark.weft_only("asyncio still has the old registration and fails with ENOENT")
 async def test_an_old_number_is_reused_before_the_cancellation_was_noticed(loop):
     """Two owners of one number: the first one's clean-up must not touch the second's socket."""
     ours, theirs = nonblocking_pair()

@@ -320,9 +320,12 @@ async def test_a_tls_socket_is_refused(loop, operation):
     ours, theirs = nonblocking_pair()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
-    with theirs, context.wrap_socket(ours, do_handshake_on_connect=False) as wrapped:
-        with pytest.raises(TypeError, match="Socket cannot be of type SSLSocket"):
-            await every_operation(loop, wrapped)[operation]()
+    with (
+        theirs,
+        context.wrap_socket(ours, do_handshake_on_connect=False) as wrapped,
+        pytest.raises(TypeError, match="Socket cannot be of type SSLSocket"),
+    ):
+        await every_operation(loop, wrapped)[operation]()
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)

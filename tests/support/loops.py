@@ -7,6 +7,7 @@ asyncio half runs on a machine where weft is not built.
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -29,6 +30,14 @@ def factory_of(flavour: str) -> LoopFactory:
 
         return weft.new_event_loop
     raise LookupError(f"no such loop flavour: {flavour!r}")
+
+
+@functools.cache
+def warm_up(flavour: str) -> None:
+    """Make and close one loop, so that what the process sets up once is no test's debt."""
+    loop = factory_of(flavour)()
+    one_turn(loop)
+    loop.close()
 
 
 def one_turn(loop: asyncio.AbstractEventLoop) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pathlib
 import subprocess
 import sys
@@ -17,6 +18,11 @@ make_loop = factory_of({flavour!r})
 """
 
 
+def python_path() -> str:
+    """This checkout first, for the helpers; then whatever the test run itself was given."""
+    return os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+
+
 def run_script(
     flavour: str, source: str, *, flags: tuple[str, ...] = (), env: dict[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
@@ -25,7 +31,7 @@ def run_script(
     return subprocess.run(
         [sys.executable, "-X", "faulthandler", "-W", "default", *flags, "-c", program],
         cwd=ROOT,
-        env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT), **(env or {})},
+        env={"PATH": os.defpath, "PYTHONPATH": python_path(), **(env or {})},
         capture_output=True,
         text=True,
         timeout=TIMEOUT,

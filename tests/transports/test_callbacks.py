@@ -65,15 +65,18 @@ async def test_the_callbacks_run_on_the_loop_and_outside_of_any_task(loop):
 
 
 async def test_data_arrives_as_bytes_and_in_order():
-    async with connection() as (_, protocol, peer):
-        seen = []
-        protocol.data_received = seen.append
+    kinds = set()
+
+    class Protocol(Recorder):
+        def data_received(self, data):
+            kinds.add(type(data))
+            super().data_received(data)
+
+    async with connection(Protocol()) as (_, protocol, peer):
         payload = bytes(range(256)) * 1000
         await peer.send(payload)
-        while sum(map(len, seen)) < len(payload):
-            await turns(1)
-        assert all(type(data) is bytes for data in seen)
-        assert b"".join(seen) == payload
+        assert await protocol.received(len(payload)) == payload
+        assert kinds == {bytes}
 
 
 async def test_messages_that_come_one_by_one_are_not_joined():

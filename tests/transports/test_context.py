@@ -66,15 +66,17 @@ async def test_what_a_callback_sets_stays_in_its_connection():
             super().data_received(data)
             VARIABLE.set(data.decode())
 
-    async with connection(Setting(), unix_pair()) as (_, one, first):
-        async with connection(Setting(), unix_pair()) as (_, two, second):
-            await first.send(b"first")
-            await one.received(5)
-            await second.send(b"second")
-            await two.received(6)
-            assert one.seen["data"] == "default"
-            assert two.seen["data"] == "default"
-            assert VARIABLE.get() == "default"
+    async with (
+        connection(Setting(), unix_pair()) as (_, one, first),
+        connection(Setting(), unix_pair()) as (_, two, second),
+    ):
+        await first.send(b"first")
+        await one.received(5)
+        await second.send(b"second")
+        await two.received(6)
+        assert one.seen["data"] == "default"
+        assert two.seen["data"] == "default"
+        assert VARIABLE.get() == "default"
 
 
 async def test_what_connection_made_sets_does_not_reach_the_caller(loop):

@@ -113,8 +113,12 @@ async def test_buffered_data_is_released_with_the_connection():
 
 async def test_data_that_was_received_is_not_kept():
     received = []
-    async with connection(pair=unix_pair()) as (_, protocol, peer):
-        protocol.data_received = received.append
+
+    class Keeping(Recorder):
+        def data_received(self, data):
+            received.append(data)
+
+    async with connection(Keeping(), unix_pair()) as (_, _, peer):
         # Bytes objects of one byte are shared by the whole interpreter.
         for size in (2, 1000, 100_000):
             peer.sock.send(bytes(size))

@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.loops import turns
 from tests.support.net import fill, recv_all, recv_exactly, shrink_buffers, tcp_pair, unix_pair
-from tests.support.protocols import HalfOpenRecorder, connection
+from tests.support.protocols import Echo, HalfOpenRecorder, connection
 
 
 @pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
@@ -90,10 +90,9 @@ async def test_what_a_task_step_wrote_has_left_when_the_step_is_over(loop):
 
 
 async def test_what_is_written_in_data_received_has_left_before_the_loop_waits():
-    async with connection(pair=unix_pair()) as (transport, protocol, peer):
-        protocol.data_received = lambda data: transport.write(data.upper())
+    async with connection(Echo(), unix_pair()) as (_, _, peer):
         await peer.send(b"hello")
-        assert await peer.recv_exactly(5) == b"HELLO"
+        assert await peer.recv_exactly(5) == b"hello"
 
 
 async def test_writes_from_many_callbacks_keep_their_order_behind_a_full_socket(loop):

@@ -4,6 +4,7 @@ mod error;
 mod event_loop;
 mod ffi;
 mod launch;
+mod server;
 mod transport;
 
 use pyo3::prelude::*;
@@ -23,11 +24,15 @@ mod _core {
     #[pymodule_export]
     use crate::transport::{Listener, SocketTransport};
 
+    #[pymodule_export]
+    use crate::server::{Exchange, HttpServer, Operation};
+
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         event_loop::install(module)?;
         launch::complete(module)?;
         transport::install(module.py())?;
+        server::install(module);
         module.add("__version__", env!("CARGO_PKG_VERSION"))
     }
 }

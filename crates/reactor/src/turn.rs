@@ -40,7 +40,11 @@ pub fn plan(outlook: Outlook) -> Wait {
     let Outlook { busy, watching, next_deadline, last_poll, now } = outlook;
     let due = next_deadline.is_some_and(|deadline| deadline <= now);
     if busy || due {
-        if !watching && now.saturating_sub(last_poll) < LONGEST_SKIP_NS { Wait::Skip } else { Wait::Poll }
+        if !watching && now.saturating_sub(last_poll) < LONGEST_SKIP_NS {
+            Wait::Skip
+        } else {
+            Wait::Poll
+        }
     } else {
         Wait::Park(next_deadline.map(|deadline| Duration::from_nanos((deadline - now) as u64)))
     }
@@ -50,13 +54,8 @@ pub fn plan(outlook: Outlook) -> Wait {
 mod tests {
     use super::*;
 
-    const IDLE: Outlook = Outlook {
-        busy: false,
-        watching: false,
-        next_deadline: None,
-        last_poll: 0,
-        now: 1_000_000,
-    };
+    const IDLE: Outlook =
+        Outlook { busy: false, watching: false, next_deadline: None, last_poll: 0, now: 1_000_000 };
 
     #[test]
     fn an_idle_loop_parks_until_woken() {

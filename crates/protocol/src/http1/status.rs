@@ -4,6 +4,7 @@
 
 /// The registered phrase for `status`, or an empty one.
 #[must_use]
+#[expect(clippy::too_many_lines, reason = "a table: one line for each code of RFC 9110, 15")]
 pub const fn reason_phrase(status: u16) -> &'static str {
     match status {
         100 => "Continue",

@@ -13,8 +13,9 @@ use std::time::Duration;
 use pyo3::prelude::*;
 use pyo3::{PyTraverseError, PyVisit};
 use rustix::io::Errno;
+use smallvec::SmallVec;
 use weft_reactor::registry::{Registry, Token};
-use weft_reactor::sys::{Events, Interest, Poller, Waker, monotonic_ns};
+use weft_reactor::sys::{Events, Poller, Waker, monotonic_ns};
 use weft_reactor::timers::{Cancelled, TimerId, Timers};
 
 use super::EventLoop;
@@ -33,6 +34,9 @@ const EVENTS_PER_WAIT: usize = 512;
 /// one read empties it.
 const READ_BUFFER: usize = 256 * 1024;
 
+/// Queues longer than this are not walked by the cycle collector.
+const LONGEST_WALK: usize = 4096;
+
 /// The token of the waker; no registration gets it, because generations start at 1.
 const WAKER_TOKEN: u64 = u64::MAX;
 
@@ -42,6 +46,12 @@ pub(crate) enum Alarm {
     Handle(Py<TimerHandle>),
     /// The runtime's own.
     Native(Box<dyn Deferred>),
+}
+
+/// A task's step that was taken instead of queued.
+pub(super) struct Step {
+    pub(super) callable: Py<PyAny>,
+    pub(super) context: Py<PyAny>,
 }
 
 /// The kernel's side of the loop.
@@ -55,13 +65,13 @@ pub(crate) struct Core {
     kernel: RefCell<Option<Rc<Kernel>>>,
     pub(super) ready: RefCell<VecDeque<Entry>>,
     pub(super) timers: RefCell<Timers<Alarm>>,
-    sources: RefCell<Registry<Rc<dyn Source>>>,
+    pub(super) sources: RefCell<Registry<Rc<dyn Source>>>,
     /// Descriptors watched by number: `add_reader`, `sock_*`.
     pub(super) watches: RefCell<HashMap<RawFd, Rc<Watch>>>,
     /// How many of the sources are the loop's own: the signals' pair.
     pub(super) background: Cell<usize>,
     /// Descriptors that belong to a transport or a server.
-    adopted: RefCell<HashMap<RawFd, Token>>,
+    pub(super) adopted: RefCell<HashMap<RawFd, Token>>,
     dirty: RefCell<Vec<Token>>,
     any_dirty: Cell<bool>,
     /// Whether an entry is running, so that a flush will follow.
@@ -74,6 +84,9 @@ pub(crate) struct Core {
     pub(super) thread_id: RefCell<Option<Py<PyAny>>>,
     pub(super) last_poll: Cell<i64>,
     pub(super) task_callables: Cell<TaskCallables>,
+    /// Where the steps of new tasks go while somebody wants to run them himself.
+    captured: RefCell<Option<SmallVec<[Step; 1]>>>,
+    capturing: Cell<bool>,
     read_buffer: Cell<Option<Box<[u8]>>>,
     events: Cell<Option<Events>>,
 }
@@ -100,6 +113,8 @@ impl Core {
             thread_id: RefCell::new(None),
             last_poll: Cell::new(0),
             task_callables: Cell::default(),
+            captured: RefCell::default(),
+            capturing: Cell::new(false),
             read_buffer: Cell::new(None),
             events: Cell::new(Some(Events::with_capacity(EVENTS_PER_WAIT))),
         })
@@ -110,7 +125,7 @@ impl Core {
         self.sources.borrow().len() > self.background.get()
     }
 
-    fn kernel(&self) -> io::Result<Rc<Kernel>> {
+    pub(super) fn kernel(&self) -> io::Result<Rc<Kernel>> {
         self.kernel.borrow().clone().ok_or_else(|| io::Error::other("Event loop is closed"))
     }
 
@@ -120,6 +135,31 @@ impl Core {
     #[inline]
     pub(crate) fn schedule(&self, entry: Entry) {
         self.ready.borrow_mut().push_back(entry);
+    }
+
+    /// The steps of tasks that `body` has made; they are not queued.
+    pub(super) fn capture_steps<R>(&self, body: impl FnOnce() -> R) -> (R, SmallVec<[Step; 1]>) {
+        // Only `start_task` calls this, around a constructor that does not come back to it.
+        self.captured.replace(Some(SmallVec::new()));
+        self.capturing.set(true);
+        let result = body();
+        self.capturing.set(false);
+        (result, self.captured.take().unwrap_or_default())
+    }
+
+    /// Takes a task's step if somebody captures them, else gives it back.
+    #[inline]
+    pub(super) fn offer_step(&self, step: Step) -> Option<Step> {
+        if !self.capturing.get() {
+            return Some(step);
+        }
+        match self.captured.borrow_mut().as_mut() {
+            Some(captured) => {
+                captured.push(step);
+                None
+            }
+            None => Some(step),
+        }
     }
 
     /// Schedules native work.
@@ -178,99 +218,14 @@ impl Core {
         }
     }
 
-    // --- descriptors ---------------------------------------------------------------------
-
-    /// Registers `source` for `fd`; it is called from the next turn on.
-    pub(crate) fn register(
-        &self,
-        fd: RawFd,
-        interest: Interest,
-        source: Rc<dyn Source>,
-    ) -> io::Result<Token> {
-        let kernel = self.kernel()?;
-        let token = self.sources.borrow_mut().insert(source);
-        match kernel.poller.add(fd, token.into(), interest) {
-            Ok(()) => Ok(token),
-            Err(error) => {
-                let source = self.sources.borrow_mut().remove(token);
-                drop(source);
-                Err(error)
-            }
-        }
-    }
-
-    /// [`register`](Self::register) for a socket that `sock_*` operations may have waited
-    /// on: their watch, which stays registered between operations, ends here.
-    pub(crate) fn adopt(
-        &self,
-        fd: RawFd,
-        interest: Interest,
-        source: Rc<dyn Source>,
-    ) -> io::Result<Token> {
-        self.end_socket_watch(fd);
-        let token = self.register(fd, interest, source)?;
-        self.adopted.borrow_mut().insert(fd, token);
-        Ok(token)
-    }
-
-    /// The source that has adopted `fd`: nobody else may watch it.
-    pub(super) fn adopter(&self, fd: RawFd) -> Option<Rc<dyn Source>> {
-        let token = self.adopted.borrow().get(&fd).copied()?;
-        self.source(token)
-    }
-
-    /// Calls [`Source::resumed`] in the next turn.
-    pub(crate) fn resume(&self, token: Token) {
-        self.schedule(Entry::Resume(token));
-    }
-
-    /// Whether a registration is live.
-    pub(crate) fn is_registered(&self, token: Token) -> bool {
-        self.sources.borrow().get(token).is_some()
-    }
-
-    /// Whether debug mode is on.
-    pub(crate) fn is_debug(&self) -> bool {
-        self.debug.get()
-    }
-
-    /// Changes what a registered descriptor is watched for.
-    pub(crate) fn modify(&self, fd: RawFd, token: Token, interest: Interest) -> io::Result<()> {
-        self.kernel()?.poller.modify(fd, token.into(), interest)
-    }
-
-    /// Ends a registration. `fd` must still be open, or have been closed by its only owner.
-    pub(crate) fn deregister(&self, fd: RawFd, token: Token) {
-        self.disown(fd, token);
-        let source = self.sources.borrow_mut().remove(token);
-        if source.is_some()
-            && let Ok(kernel) = self.kernel()
-        {
-            // A descriptor that was closed behind our back is gone from the kernel's set.
-            let _ = kernel.poller.delete(fd);
-        }
-    }
-
-    /// [`deregister`](Self::deregister) for an owner that closes `fd` right after: the
-    /// kernel forgets a closed descriptor by itself, which saves a system call.
-    pub(crate) fn forget(&self, fd: RawFd, token: Token) {
-        self.disown(fd, token);
-        let source = self.sources.borrow_mut().remove(token);
-        drop(source);
-    }
-
-    fn disown(&self, fd: RawFd, token: Token) {
-        let mut adopted = self.adopted.borrow_mut();
-        if adopted.get(&fd) == Some(&token) {
-            adopted.remove(&fd);
-        }
-    }
-
-    pub(super) fn source(&self, token: Token) -> Option<Rc<dyn Source>> {
-        self.sources.borrow().get(token).cloned()
-    }
-
     // --- end-of-callback flush -----------------------------------------------------------
+
+    /// When the kernel was last asked, in nanoseconds of [`monotonic_ns`]: a clock that costs
+    /// nothing and is late by the callbacks of this turn.
+    #[inline]
+    pub(crate) fn turn_time(&self) -> i64 {
+        self.last_poll.get()
+    }
 
     /// Asks for [`Source::flush`] at the end of the running callback. False if none runs:
     /// the caller then flushes itself, now.
@@ -401,11 +356,23 @@ impl Core {
         drop((ready, timers, watches, sources, thread_id));
     }
 
+    /// Visits what the loop refers to, for the cycle collector.
+    ///
+    /// A loop that runs, or has thousands of callbacks to run, is in use: its queues are not
+    /// walked then, since every collection would walk them. Not to visit is always safe; it
+    /// means "alive".
     pub(super) fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
-        if let Ok(ready) = self.ready.try_borrow() {
+        let running = self.thread_id.try_borrow().is_ok_and(|id| id.is_some());
+        if let Ok(ready) = self.ready.try_borrow()
+            && !running
+            && ready.len() <= LONGEST_WALK
+        {
             ready.iter().try_for_each(|entry| entry.traverse(visit))?;
         }
-        if let Ok(timers) = self.timers.try_borrow() {
+        if let Ok(timers) = self.timers.try_borrow()
+            && !running
+            && timers.len() <= LONGEST_WALK
+        {
             timers.iter().try_for_each(|alarm| match alarm {
                 Alarm::Handle(handle) => {
                     handle::traverse_queued(plain::as_base_during_gc(handle), visit)

@@ -8,7 +8,9 @@
 
 mod core;
 mod entry;
+mod future;
 mod handle;
+mod registration;
 mod report;
 mod schedule;
 mod sock;
@@ -17,6 +19,8 @@ mod turn;
 mod watch;
 
 pub(crate) use self::core::Core;
+pub(crate) use self::entry::Entry;
+pub(crate) use self::future::{block_on, is_done, new_future, start_task, wake};
 pub(crate) use self::report::{describe_callback, failed, leaves_loop, protocol_details};
 pub(crate) use self::sock::SocketOperation;
 pub(crate) use self::source::{Deferred, Source};
@@ -290,7 +294,7 @@ fn wait_for<'py>(
     direction: Direction,
 ) -> PyResult<Bound<'py, PyAny>> {
     let fd = descriptor(socket)?;
-    let future = sock::new_future(event_loop)?;
+    let future = future::new_future(event_loop)?;
     let core = event_loop.get().core(event_loop.py());
     core.wait_for_socket(socket, fd, direction, &future)?;
     Ok(future)

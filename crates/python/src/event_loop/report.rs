@@ -14,6 +14,9 @@ pub(crate) struct Asyncio {
     pub(crate) future: Py<PyAny>,
     pub(crate) handle: Py<PyAny>,
     pub(crate) timer_handle: Py<PyAny>,
+    pub(crate) task: Py<PyAny>,
+    /// Whether tasks can take their first step while they are made (Python 3.12).
+    pub(crate) eager_tasks: bool,
     format_callback: Py<PyAny>,
     format_handle: Py<PyAny>,
     extract_stack: Py<PyAny>,
@@ -37,6 +40,8 @@ impl Asyncio {
                 future: of("asyncio", "Future")?,
                 handle: of("asyncio", "Handle")?,
                 timer_handle: of("asyncio", "TimerHandle")?,
+                task: of("asyncio", "Task")?,
+                eager_tasks: py.version_info() >= (3, 12),
                 format_callback: of("asyncio.format_helpers", "_format_callback_source")?,
                 format_handle: of("asyncio.base_events", "_format_handle")?,
                 extract_stack: of("asyncio.format_helpers", "extract_stack")?,

@@ -6,12 +6,12 @@ use pyo3::prelude::*;
 use weft_reactor::sys::monotonic_ns;
 
 use super::EventLoop;
-use super::core::{Alarm, Core};
+use super::core::{Alarm, Core, Step};
 use super::entry::Entry;
 use super::handle::{self, Callback, check_callable};
 use crate::error::OsResult;
-use crate::ffi::{call, plain};
 use crate::ffi::method::{Arguments, FastMethod, Method};
+use crate::ffi::{call, plain};
 
 /// `call_soon(callback, *args, context=None)`
 pub(super) struct CallSoon;
@@ -26,6 +26,7 @@ impl FastMethod for CallSoon {
     type Receiver = EventLoop;
     const NAME: &'static std::ffi::CStr = c"call_soon";
     const DOC: &'static std::ffi::CStr = c"call_soon($self, callback, /, *args, context=None)\n--\n\nArrange for callback(*args) to be called in the next turn of the loop.\n\nCallbacks run in the order in which they are registered, each exactly once, in context\nor in a copy of the current one. Returns a Handle.";
+    const DROPS: bool = false;
     const BODY: Method<EventLoop> = call_soon;
 }
 
@@ -33,6 +34,7 @@ impl FastMethod for CallSoonThreadsafe {
     type Receiver = EventLoop;
     const NAME: &'static std::ffi::CStr = c"call_soon_threadsafe";
     const DOC: &'static std::ffi::CStr = c"call_soon_threadsafe($self, callback, /, *args, context=None)\n--\n\nLike call_soon(), from any thread.";
+    const DROPS: bool = false;
     const BODY: Method<EventLoop> = call_soon_threadsafe;
 }
 
@@ -40,6 +42,7 @@ impl FastMethod for CallLater {
     type Receiver = EventLoop;
     const NAME: &'static std::ffi::CStr = c"call_later";
     const DOC: &'static std::ffi::CStr = c"call_later($self, delay, callback, /, *args, context=None)\n--\n\nArrange for callback(*args) to be called after delay seconds (int or float), never\nearlier. Returns a TimerHandle.";
+    const DROPS: bool = false;
     const BODY: Method<EventLoop> = call_later;
 }
 
@@ -47,6 +50,7 @@ impl FastMethod for CallAt {
     type Receiver = EventLoop;
     const NAME: &'static std::ffi::CStr = c"call_at";
     const DOC: &'static std::ffi::CStr = c"call_at($self, when, callback, /, *args, context=None)\n--\n\nLike call_later(), at an absolute time of loop.time().";
+    const DROPS: bool = false;
     const BODY: Method<EventLoop> = call_at;
 }
 
@@ -150,11 +154,16 @@ fn call_soon<'py>(
         let own = task_callables.recognise(&request.callable);
         core.task_callables.set(task_callables);
         if own {
-            core.schedule(Entry::Call {
-                callable: request.callable.to_owned().unbind(),
-                argument: request.arguments.first().map(|argument| Py::from(*argument)),
-                context: context.to_owned().unbind(),
-            });
+            let callable = request.callable.to_owned().unbind();
+            let context = context.to_owned().unbind();
+            let argument = request.arguments.first().map(|argument| Py::from(*argument));
+            let step = match argument {
+                None => core.offer_step(Step { callable, context }),
+                Some(_) => Some(Step { callable, context }),
+            };
+            if let Some(Step { callable, context }) = step {
+                core.schedule(Entry::Call { callable, argument, context });
+            }
             return Ok(py.None().into_bound(py));
         }
     }

@@ -7,20 +7,18 @@ use std::cell::{Cell, RefCell};
 use std::io;
 use std::os::fd::RawFd;
 
-use pyo3::exceptions::{PyRuntimeError, PyStopIteration};
+use pyo3::exceptions::PyRuntimeError;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::PyTuple;
 use pyo3::{PyTraverseError, PyVisit};
 use weft_reactor::sys::socket;
 
 use super::EventLoop;
-use super::report::Asyncio;
+use super::future;
 use super::watch::Direction;
 use crate::error::os_error;
 use crate::ffi::buffer::{View, bytes_with};
-use crate::ffi::call;
-use crate::ffi::coroutine::{Awaitable, Step};
+use crate::ffi::coroutine::{Awaitable, Step, stop_iteration, thrown};
 use crate::ffi::gil::GilBound;
 
 enum Operation {
@@ -149,10 +147,9 @@ impl Awaitable for SocketOperation {
                 }
             }
         }
-        let future = new_future(event_loop)?;
+        let future = future::new_future(event_loop)?;
         core.wait_for_socket(socket, fd, direction, &future)?;
-        // The protocol between a future and the task that awaits it (asyncio/futures.py).
-        future.setattr(intern!(py, "_asyncio_future_blocking"), true)?;
+        future::block_on(&future)?;
         state.operation.replace(Some(operation));
         state.waiter.replace(Some(future.clone().unbind()));
         Ok(Step::Yield(future))
@@ -191,11 +188,8 @@ impl SocketOperation {
         traceback: Option<Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         slf.get().finish(slf.py());
-        drop((traceback,));
-        match value {
-            Some(value) => Err(PyErr::from_value(value)),
-            None => Err(PyErr::from_value(kind)),
-        }
+        drop(traceback);
+        Err(thrown(kind, value))
     }
 
     fn close(slf: &Bound<'_, Self>) {
@@ -237,24 +231,6 @@ impl SocketOperation {
         let waiter = state.waiter.take();
         drop((operation, waiter));
     }
-}
-
-/// `StopIteration(value)`, with a tuple or an exception kept whole.
-fn stop_iteration(value: &Bound<'_, PyAny>) -> PyErr {
-    PyStopIteration::new_err((value.clone().unbind(),))
-}
-
-/// A new `asyncio.Future` of the loop.
-pub(super) fn new_future<'py>(event_loop: &Bound<'py, EventLoop>) -> PyResult<Bound<'py, PyAny>> {
-    let py = event_loop.py();
-    let names = intern_loop(py)?;
-    call::call_keywords(Asyncio::get(py)?.future.bind(py), [event_loop.as_any()], names.bind(py))
-}
-
-/// The keyword names `("loop",)`.
-fn intern_loop(py: Python<'_>) -> PyResult<&Py<PyTuple>> {
-    static NAMES: pyo3::sync::PyOnceLock<Py<PyTuple>> = pyo3::sync::PyOnceLock::new();
-    NAMES.get_or_try_init(py, || Ok(PyTuple::new(py, ["loop"])?.unbind()))
 }
 
 fn attempt<'py>(py: Python<'py>, fd: RawFd, operation: &Operation) -> PyResult<Attempt<'py>> {

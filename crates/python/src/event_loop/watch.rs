@@ -13,8 +13,8 @@ use std::rc::Rc;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::PyWeakrefReference;
 use pyo3::types::PyWeakrefMethods;
+use pyo3::types::PyWeakrefReference;
 use pyo3::{PyTraverseError, PyVisit};
 use rustix::io::Errno;
 use weft_reactor::registry::Token;
@@ -64,10 +64,10 @@ impl Half {
     }
 
     fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
-        if let Ok(handle) = self.handle.try_borrow() {
-            if let Some(handle) = handle.as_ref() {
-                handle::traverse_queued(handle, visit)?;
-            }
+        if let Ok(handle) = self.handle.try_borrow()
+            && let Some(handle) = handle.as_ref()
+        {
+            handle::traverse_queued(handle, visit)?;
         }
         if let Ok(waiters) = self.waiters.try_borrow() {
             waiters.iter().try_for_each(|waiter| visit.call(waiter))?;
@@ -236,7 +236,10 @@ impl Core {
         if waiters.len() > 16 {
             let py = socket.py();
             waiters.retain(|waiter| {
-                waiter.call_method0(py, intern!(py, "done")).and_then(|d| d.is_truthy(py)).is_ok_and(|done| !done)
+                waiter
+                    .call_method0(py, intern!(py, "done"))
+                    .and_then(|d| d.is_truthy(py))
+                    .is_ok_and(|done| !done)
             });
         }
         waiters.push(future.clone().unbind());

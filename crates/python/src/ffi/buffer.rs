@@ -34,9 +34,7 @@ pub(crate) fn bytes_with<E>(
         match fill(room) {
             Ok(len) => {
                 let len = len.min(capacity);
-                if len < capacity
-                    && _PyBytes_Resize(&raw mut object, len as ffi::Py_ssize_t) != 0
-                {
+                if len < capacity && _PyBytes_Resize(&raw mut object, len as ffi::Py_ssize_t) != 0 {
                     return Err(PyErr::fetch(py));
                 }
                 if object.is_null() {
@@ -48,6 +46,27 @@ pub(crate) fn bytes_with<E>(
                 ffi::Py_DECREF(object);
                 Ok(Err(error))
             }
+        }
+    }
+}
+
+/// An immutable bytes object kept as a buffer.
+pub(crate) struct SharedBytes(Py<PyBytes>);
+
+impl SharedBytes {
+    /// `None` for a subclass: what Python code may override is copied.
+    pub(crate) fn new(object: &Bound<'_, PyAny>) -> Option<Self> {
+        Some(Self(object.cast_exact::<PyBytes>().ok()?.clone().unbind()))
+    }
+}
+
+impl AsRef<[u8]> for SharedBytes {
+    fn as_ref(&self) -> &[u8] {
+        // SAFETY: a bytes object never changes, and this reference keeps it where it is.
+        unsafe {
+            let object = self.0.as_ptr();
+            let len = ffi::PyBytes_Size(object).max(0) as usize;
+            std::slice::from_raw_parts(ffi::PyBytes_AsString(object).cast::<u8>(), len)
         }
     }
 }

@@ -78,7 +78,7 @@ pub(crate) fn call<'py>(
                     ffi::PyObject_Vectorcall(
                         callable.as_ptr(),
                         stack.as_mut_ptr().add(1),
-                        arguments.len() | ffi::PY_VECTORCALL_ARGUMENTS_OFFSET as usize,
+                        arguments.len() | ffi::PY_VECTORCALL_ARGUMENTS_OFFSET,
                         std::ptr::null_mut(),
                     ),
                 )
@@ -102,12 +102,7 @@ pub(crate) fn call_keywords<'py, const N: usize>(
     unsafe {
         Bound::from_owned_ptr_or_err(
             callable.py(),
-            ffi::PyObject_Vectorcall(
-                callable.as_ptr(),
-                stack.as_ptr(),
-                positional,
-                names.as_ptr(),
-            ),
+            ffi::PyObject_Vectorcall(callable.as_ptr(), stack.as_ptr(), positional, names.as_ptr()),
         )
     }
 }
@@ -137,6 +132,13 @@ pub(crate) fn in_context<'py, R>(
 pub(crate) fn copy_context(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
     // SAFETY: gives a new reference, or null with an exception set.
     unsafe { Bound::from_owned_ptr_or_err(py, ffi::PyContext_CopyCurrent()) }
+}
+
+/// A copy of `context`, as `context.copy()`.
+#[inline]
+pub(crate) fn copy_of_context<'py>(context: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    // SAFETY: refuses what is not a context; a new reference, or null with an exception set.
+    unsafe { Bound::from_owned_ptr_or_err(context.py(), ffi::PyContext_Copy(context.as_ptr())) }
 }
 
 /// Which of CPython's own scheduling callables `callback` is, if any.

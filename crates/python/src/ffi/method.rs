@@ -70,6 +70,9 @@ pub(crate) trait FastMethod {
     const NAME: &'static CStr;
     /// Its docstring.
     const DOC: &'static CStr;
+    /// Whether the body drops any `Py`. PyO3 must then know that the thread is attached, or
+    /// it puts the reference aside; telling it costs a look at thread-local state.
+    const DROPS: bool = true;
     /// The body.
     const BODY: Method<Self::Receiver>;
 }
@@ -99,7 +102,8 @@ unsafe extern "C" fn entry<M: FastMethod>(
     count: ffi::Py_ssize_t,
     keyword_names: *mut ffi::PyObject,
 ) -> *mut ffi::PyObject {
-    attached(|py| {
+    let enter = if M::DROPS { attached } else { attached_unannounced };
+    enter(&mut |py| {
         // SAFETY: the interpreter lends the receiver, `count` positional arguments followed
         // by one value for each name, and the tuple of names (or null) for this call. A
         // `Borrowed` is one non-null pointer, so the C array may be viewed as a slice of
@@ -136,20 +140,32 @@ unsafe extern "C" fn entry<M: FastMethod>(
     })
 }
 
-/// Runs `body` for a C entry point: attached, panics turned into an exception.
-#[inline]
-pub(crate) fn attached(
-    body: impl for<'py> FnOnce(Python<'py>) -> PyResult<Bound<'py, PyAny>>,
-) -> *mut ffi::PyObject {
-    Python::attach(|py| {
-        let result = catch_unwind(AssertUnwindSafe(|| body(py)))
-            .unwrap_or_else(|_| Err(PyRuntimeError::new_err("weft: internal error (a panic)")));
-        match result {
-            Ok(value) => value.into_ptr(),
-            Err(error) => {
-                error.restore(py);
-                std::ptr::null_mut()
-            }
+/// What a C entry point does.
+pub(crate) type Body<'a> = &'a mut dyn for<'py> FnMut(Python<'py>) -> PyResult<Bound<'py, PyAny>>;
+
+/// Runs `body` for a C entry point that the interpreter calls: panics become an exception.
+#[inline(always)]
+pub(crate) fn attached(body: Body<'_>) -> *mut ffi::PyObject {
+    // Destructors run while the interpreter ends, when PyO3 attaches nobody any more.
+    Python::try_attach(|py| guarded(py, body)).unwrap_or_else(|| attached_unannounced(body))
+}
+
+/// [`attached`], without telling PyO3: for bodies that drop no `Py` unless they fail.
+#[inline(always)]
+fn attached_unannounced(body: Body<'_>) -> *mut ffi::PyObject {
+    // SAFETY: the interpreter calls C entry points attached.
+    guarded(unsafe { Python::assume_attached() }, body)
+}
+
+#[inline(always)]
+fn guarded(py: Python<'_>, body: Body<'_>) -> *mut ffi::PyObject {
+    let result = catch_unwind(AssertUnwindSafe(|| body(py)))
+        .unwrap_or_else(|_| Err(PyRuntimeError::new_err("weft: internal error (a panic)")));
+    match result {
+        Ok(value) => value.into_ptr(),
+        Err(error) => {
+            error.restore(py);
+            std::ptr::null_mut()
         }
-    })
+    }
 }

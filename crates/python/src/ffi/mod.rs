@@ -6,12 +6,16 @@
 //! | [`method`] | methods with the `METH_FASTCALL \| METH_KEYWORDS` convention, without a tuple for `*args` |
 //! | [`call`] | calling callables, entering contexts |
 //! | [`plain`] | classes without the cycle collector's header |
-//! | [`coroutine`] | `am_send` for native awaitables |
+//! | [`coroutine`] | `am_send` for native awaitables, coroutines driven from here |
+//! | [`function`] | builtin functions bound to a native object |
+//! | [`descriptor`] | descriptors taken over from Python |
 //! | [`buffer`] | bytes objects filled in place, foreign buffers read and written |
 
 pub(crate) mod buffer;
 pub(crate) mod call;
 pub(crate) mod coroutine;
+pub(crate) mod descriptor;
+pub(crate) mod function;
 pub(crate) mod gil;
 pub(crate) mod method;
 pub(crate) mod plain;

@@ -124,10 +124,8 @@ fn make_class<C: PlainClass>(py: Python<'_>) -> PyResult<Py<PyType>> {
     // keeps pointers only to the name, the docstring and the attributes, which are static.
     unsafe {
         let bases = bases.as_ref().map_or(std::ptr::null_mut(), |bases| bases.as_ptr());
-        let class = Bound::from_owned_ptr_or_err(
-            py,
-            ffi::PyType_FromSpecWithBases(&raw mut spec, bases),
-        )?;
+        let class =
+            Bound::from_owned_ptr_or_err(py, ffi::PyType_FromSpecWithBases(&raw mut spec, bases))?;
         Ok(class.cast_into_unchecked::<PyType>().unbind())
     }
 }
@@ -217,10 +215,15 @@ unsafe extern "C" fn deallocate<C: PlainClass>(object: *mut ffi::PyObject) {
             ffi::PyObject_ClearWeakRefs(object);
         }
         let class = ffi::Py_TYPE(object);
-        Python::attach(|_| {
-            let value = &raw mut (*instance).value;
+        let value = &raw mut (*instance).value;
+        let drop_value = || {
             let _ = catch_unwind(AssertUnwindSafe(|| std::ptr::drop_in_place(value)));
-        });
+        };
+        // Announced to PyO3, so that what the value refers to is released now; while the
+        // interpreter ends nobody is attached any more, and nothing has to be released.
+        if Python::try_attach(|_| drop_value()).is_none() {
+            drop_value();
+        }
         ffi::PyObject_Free(object.cast());
         ffi::Py_DECREF(class.cast());
     }
@@ -228,15 +231,18 @@ unsafe extern "C" fn deallocate<C: PlainClass>(object: *mut ffi::PyObject) {
 
 unsafe extern "C" fn repr<C: PlainClass>(object: *mut ffi::PyObject) -> *mut ffi::PyObject {
     // SAFETY: the slot lends its receiver.
-    attached(|py| C::repr(&unsafe { Bound::from_borrowed_ptr(py, object) }))
+    attached(&mut |py| C::repr(&unsafe { Bound::from_borrowed_ptr(py, object) }))
 }
 
 unsafe extern "C" fn attribute<C: PlainClass>(
     object: *mut ffi::PyObject,
     closure: *mut c_void,
 ) -> *mut ffi::PyObject {
-    // SAFETY: the descriptor lends a receiver that it has checked.
-    attached(|py| C::attribute(&unsafe { Bound::from_borrowed_ptr(py, object) }, closure as usize))
+    attached(&mut |py| {
+        // SAFETY: the descriptor lends a receiver that it has checked.
+        let object = unsafe { Bound::from_borrowed_ptr(py, object) };
+        C::attribute(&object, closure as usize)
+    })
 }
 
 unsafe extern "C" fn compare<C: PlainClass>(
@@ -244,18 +250,17 @@ unsafe extern "C" fn compare<C: PlainClass>(
     other: *mut ffi::PyObject,
     op: c_int,
 ) -> *mut ffi::PyObject {
-    attached(|py| {
+    attached(&mut |py| {
         // SAFETY: the slot lends both operands.
-        let (object, other) = unsafe {
-            (Bound::from_borrowed_ptr(py, object), Bound::from_borrowed_ptr(py, other))
-        };
+        let (object, other) =
+            unsafe { (Bound::from_borrowed_ptr(py, object), Bound::from_borrowed_ptr(py, other)) };
         C::compare(&object, &other, op)
     })
 }
 
 unsafe extern "C" fn hash<C: PlainClass>(object: *mut ffi::PyObject) -> ffi::Py_hash_t {
     let mut hash = -1;
-    let result = attached(|py| {
+    let result = attached(&mut |py| {
         // SAFETY: the slot lends its receiver.
         let object = unsafe { Bound::from_borrowed_ptr(py, object) };
         hash = match C::hash_key(&object) {

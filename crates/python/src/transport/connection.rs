@@ -81,9 +81,7 @@ pub(super) fn describe(
     extra: &Bound<'_, PyDict>,
 ) -> PyResult<Connection> {
     let peer = match &connection {
-        Connection::Native(_, Some(address)) => {
-            Some(internet_address(py, address)?)
-        }
+        Connection::Native(_, Some(address)) => Some(internet_address(py, address)?),
         _ => None,
     };
     let connection = connection.into_python(py)?;
@@ -97,9 +95,7 @@ pub(super) fn describe(
         let peer = match peer {
             Some(peer) => peer,
             // A peer that is gone already has no address any more.
-            None => socket
-                .call_method0("getpeername")
-                .unwrap_or_else(|_| py.None().into_bound(py)),
+            None => socket.call_method0("getpeername").unwrap_or_else(|_| py.None().into_bound(py)),
         };
         extra.set_item("peername", peer)?;
     }

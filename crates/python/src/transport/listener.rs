@@ -130,12 +130,7 @@ impl ListenSource {
         self.token.get().is_some_and(|token| core.is_registered(token))
     }
 
-    fn welcome(
-        &self,
-        py: Python<'_>,
-        fd: OwnedFd,
-        peer: Option<SocketAddr>,
-    ) -> PyResult<()> {
+    fn welcome(&self, py: Python<'_>, fd: OwnedFd, peer: Option<SocketAddr>) -> PyResult<()> {
         let event_loop = self.event_loop.bind(py);
         let made = match &self.accepted {
             Some(accepted) => Connection::Native(fd, peer)

@@ -29,7 +29,6 @@ pub(super) struct Protocol {
     pub(super) is_buffered: bool,
 }
 
-
 impl Protocol {
     pub(super) fn new(object: &Bound<'_, PyAny>) -> PyResult<Self> {
         static BUFFERED: PyOnceLock<Py<PyAny>> = PyOnceLock::new();

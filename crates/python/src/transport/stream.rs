@@ -305,10 +305,11 @@ impl SocketTransport {
         self.state(py).write.paused.get()
     }
 
-    /// `isinstance(transport, asyncio.Transport)` holds, as libraries expect.
+    /// `isinstance(transport, asyncio.Transport)` holds, as libraries expect, and asyncio's
+    /// own test for flow control too.
     #[getter(__class__)]
     fn class<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        py.import("asyncio")?.getattr("Transport")
+        py.import("asyncio.transports")?.getattr("_FlowControlMixin")
     }
 
     #[classattr]
@@ -349,7 +350,8 @@ impl SocketTransport {
 
 impl Drop for SocketTransport {
     fn drop(&mut self) {
-        Python::attach(|py| {
+        // While the interpreter ends there is nobody to warn; the kernel closes the rest.
+        let _ = Python::try_attach(|py| {
             let state = self.state(py);
             let connection = state.connection.replace(Connection::Closed);
             if matches!(connection, Connection::Closed) {

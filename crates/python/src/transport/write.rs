@@ -166,10 +166,7 @@ fn send(state: &State) -> io::Result<()> {
 }
 
 /// Calls `pause_writing` when the buffer passes the high-water mark.
-pub(super) fn pause_if_full(
-    transport: &Bound<'_, SocketTransport>,
-    state: &State,
-) -> PyResult<()> {
+pub(super) fn pause_if_full(transport: &Bound<'_, SocketTransport>, state: &State) -> PyResult<()> {
     let waiting = state.outbox.borrow().len();
     if waiting <= state.write.high.get() || state.write.paused.replace(true) {
         return Ok(());

@@ -32,6 +32,12 @@ impl Interest {
         Self(flags)
     }
 
+    /// Level-triggered for a listening socket that other processes may watch as well: a new
+    /// connection wakes one of them, not all. Such an interest cannot be modified.
+    pub fn listening() -> Self {
+        Self(EventFlags::IN | EventFlags::EXCLUSIVE)
+    }
+
     /// Edge-triggered in both directions: registered once, never changed. The owner must
     /// remember readiness and forget it only after a short read or write, or `EAGAIN`.
     pub fn edge() -> Self {
@@ -47,6 +53,9 @@ impl Readiness {
     /// As if the kernel had just said that a descriptor is readable: for an owner that left
     /// data where an edge had announced it.
     pub const READABLE: Self = Self(EventFlags::IN);
+
+    /// Nothing new: for a source that wants to be called again with what it remembers.
+    pub const NOTHING: Self = Self(EventFlags::empty());
 
     /// A read will not block: data, end of stream or an error is waiting.
     #[inline]
@@ -146,7 +155,9 @@ impl Poller {
     pub fn wait(&self, events: &mut Events, timeout: Option<Duration>) -> io::Result<()> {
         events.0.clear();
         match timeout {
-            Some(timeout) if !timeout.is_zero() && self.nanosecond_waits.load(Ordering::Relaxed) => {
+            Some(timeout)
+                if !timeout.is_zero() && self.nanosecond_waits.load(Ordering::Relaxed) =>
+            {
                 self.wait_precisely(events, timeout)
             }
             // epoll_pwait counts in milliseconds; rustix rounds up, so it is never early.

@@ -7,6 +7,7 @@
 //! | [`Poller`] | readiness of many descriptors, level- or edge-triggered per descriptor, waits in nanoseconds and never returns early |
 //! | [`Waker`] | wakes a parked [`Poller`] from any thread, at most one system call, coalescing |
 //! | [`socket`] | non-blocking socket calls on raw descriptors |
+//! | [`stream`] | writing to a stream that the loop does not watch, without blocking on it |
 //! | [`monotonic_ns`] | the clock of Python's `time.monotonic()` |
 //!
 //! Linux is the one platform implemented so far.
@@ -17,10 +18,12 @@ compile_error!("weft's reactor supports Linux only so far; add a module beside s
 mod epoll;
 mod eventfd;
 pub mod socket;
+pub mod stream;
 
 pub use epoll::{Event, Events, Interest, Poller, Readiness};
 pub use eventfd::Waker;
 
+use std::io;
 use std::os::fd::{BorrowedFd, RawFd};
 
 use rustix::io::Errno;
@@ -32,6 +35,12 @@ pub fn monotonic_ns() -> i64 {
     let now = clock_gettime(ClockId::Monotonic);
     // Counted from boot, the sum fits for 292 years.
     now.tv_sec * 1_000_000_000 + now.tv_nsec as i64
+}
+
+/// Whether `fd` is an open descriptor; `EBADF` if not.
+pub fn is_open(fd: RawFd) -> io::Result<()> {
+    rustix::io::fcntl_getfd(lend(fd)?)?;
+    Ok(())
 }
 
 /// Lends `fd` for one system call.

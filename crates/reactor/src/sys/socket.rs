@@ -6,9 +6,12 @@ use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
 use std::net::SocketAddr;
 use std::os::fd::{IntoRawFd, OwnedFd, RawFd};
+use std::slice;
 
 use rustix::io::{Errno, retry_on_intr};
-use rustix::net::{self, AddressFamily, RecvFlags, SendFlags, Shutdown, SocketFlags, SocketType};
+use rustix::net::{
+    self, AddressFamily, RecvFlags, SendFlags, Shutdown, SocketAddrAny, SocketFlags, SocketType,
+};
 
 use super::lend;
 
@@ -39,9 +42,9 @@ pub fn recv_uninit(fd: RawFd, buffer: &mut [MaybeUninit<u8>]) -> io::Result<&mut
     loop {
         match net::recv(fd, &mut *buffer, RecvFlags::DONTWAIT) {
             Ok(((_, _), read)) => {
-                let filled = &mut buffer[..read];
-                // SAFETY: the kernel wrote `read` bytes at the start of the buffer.
-                return Ok(unsafe { filled.assume_init_mut() });
+                // SAFETY: the kernel wrote `read` bytes at the start of the buffer, which is
+                // at least that long and stays borrowed.
+                return Ok(unsafe { slice::from_raw_parts_mut(buffer.as_mut_ptr().cast(), read) });
             }
             Err(Errno::INTR) => {}
             Err(error) => return Err(error.into()),
@@ -98,9 +101,9 @@ pub fn is_tcp(fd: RawFd) -> bool {
         })
 }
 
-/// The local address of a socket, if it is an internet address.
-pub fn local_address(fd: RawFd) -> io::Result<Option<SocketAddr>> {
-    Ok(SocketAddr::try_from(net::getsockname(lend(fd)?)?).ok())
+/// The local address of a socket.
+pub fn local_address(fd: RawFd) -> io::Result<SocketAddrAny> {
+    Ok(net::getsockname(lend(fd)?)?)
 }
 
 /// Closes a descriptor that this process owns by number.

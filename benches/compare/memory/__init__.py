@@ -1,0 +1,1 @@
+"""Does memory stay flat? A server under a million requests, a loop under endless churn."""

@@ -1,0 +1,1 @@
+"""weft's HTTP server against its peers: CPU time a request, requests/s, latency, memory."""

@@ -1,0 +1,1 @@
+"""What every comparison needs: cores, kernel accounting, statistics, tables, result files."""

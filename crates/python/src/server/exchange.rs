@@ -1,0 +1,271 @@
+//! One request and its response, as the connection and the application's calls see it.
+//!
+//! The connection lets go of it when the response is complete: what the application does after
+//! that (background work) concerns no peer.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+use pyo3::exceptions::PyKeyboardInterrupt;
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+use pyo3::{PyTraverseError, PyVisit};
+use smallvec::SmallVec;
+use weft_protocol::http1::{Head, RequestFacts, Response};
+use weft_reactor::registry::Token;
+
+use super::access_log::Line;
+use super::connection::Connection;
+use super::http_server::HttpServer;
+use super::request_body::RequestBody;
+use super::shared::Server;
+use crate::event_loop::{is_done, new_future, wake};
+
+/// What of a request its line in the access log needs; ASCII, as the decoder has found.
+pub(super) struct LoggedRequest {
+    method: SmallVec<[u8; 8]>,
+    /// The path, and behind it the query.
+    target: SmallVec<[u8; 64]>,
+    path_len: usize,
+}
+
+impl LoggedRequest {
+    fn new(head: &Head<'_, '_>) -> Self {
+        let mut target = SmallVec::from_slice(head.path.as_bytes());
+        target.extend_from_slice(head.query.as_bytes());
+        Self { method: head.method.as_bytes().into(), target, path_len: head.path.len() }
+    }
+}
+
+/// The state of one exchange.
+pub(super) struct State {
+    server: Py<HttpServer>,
+    /// None once the response is complete or the peer is gone.
+    pub(super) connection: RefCell<Option<Rc<Connection>>>,
+    pub(super) scope: RefCell<Option<Py<PyDict>>>,
+    pub(super) coroutine: RefCell<Option<Py<PyAny>>>,
+    /// Where the server keeps the task, once it has outlived its first step.
+    pub(super) running: Cell<Option<Token>>,
+    pub(super) started: Cell<bool>,
+    pub(super) finished: Cell<bool>,
+    pub(super) facts: RequestFacts,
+    pub(super) response: RefCell<Response>,
+    /// The response's head is complete: from here on it can only be cut off, not replaced.
+    pub(super) head_sent: Cell<bool>,
+    pub(super) body: RequestBody,
+    /// The client is known to be gone, or the server no longer waits: `receive()` says so.
+    pub(super) disconnected: Cell<bool>,
+    receivers: RefCell<SmallVec<[Py<PyAny>; 1]>>,
+    logged: Option<LoggedRequest>,
+}
+
+impl State {
+    pub(super) fn new(
+        py: Python<'_>,
+        connection: &Rc<Connection>,
+        head: &Head<'_, '_>,
+        scope: Bound<'_, PyDict>,
+        body: RequestBody,
+    ) -> Self {
+        let facts = head.facts();
+        let server = connection.server(py);
+        let logged = server.access_log.is_enabled().then(|| LoggedRequest::new(head));
+        Self {
+            server: connection.server_object().clone_ref(py),
+            connection: RefCell::new(Some(Rc::clone(connection))),
+            scope: RefCell::new(Some(scope.unbind())),
+            coroutine: RefCell::new(None),
+            running: Cell::new(None),
+            started: Cell::new(false),
+            finished: Cell::new(false),
+            facts,
+            response: RefCell::new(Response::new(facts)),
+            head_sent: Cell::new(false),
+            body,
+            disconnected: Cell::new(false),
+            receivers: RefCell::default(),
+            logged,
+        }
+    }
+
+    #[inline]
+    pub(super) fn server<'a>(&'a self, py: Python<'a>) -> &'a Server {
+        self.server.get().server(py)
+    }
+
+    /// The application has returned.
+    pub(super) fn returned(&self, py: Python<'_>, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.end(py);
+        if value.is_none() && self.is_settled() {
+            return Ok(());
+        }
+        if value.is_none() && self.disconnected.get() {
+            // It was told that its client has gone, and took the hint.
+            return self.cut_off(py);
+        }
+        let log = &self.server(py).error_log;
+        if !value.is_none() {
+            let text = value.repr().map_or_else(|_| "?".to_owned(), |text| text.to_string());
+            log.error(py, &format!("ASGI callable should return None, but returned '{text}'."));
+            return self.cut_off(py);
+        }
+        if self.response.borrow().is_started() {
+            log.error(py, "ASGI callable returned without completing response.");
+        } else {
+            log.error(py, "ASGI callable returned without starting response.");
+        }
+        self.replace_response(py)
+    }
+
+    /// The application has raised.
+    pub(super) fn failed(&self, py: Python<'_>, error: PyErr) -> PyResult<()> {
+        self.end(py);
+        self.server(py).error_log.exception(py, "Exception in ASGI application\n", error);
+        if self.is_settled() { Ok(()) } else { self.replace_response(py) }
+    }
+
+    /// The task ends without the application's consent: cancelled, or the process is leaving.
+    pub(super) fn interrupted(&self, py: Python<'_>, error: &PyErr) -> PyResult<()> {
+        self.end(py);
+        if self.is_settled() {
+            return Ok(());
+        }
+        let server = self.server(py);
+        if server.is_closing() || error.is_instance_of::<PyKeyboardInterrupt>(py) {
+            return self.cut_off(py);
+        }
+        server.error_log.exception(py, "Exception in ASGI application\n", error.clone_ref(py));
+        self.replace_response(py)
+    }
+
+    /// Whether the peer has had all that it will get.
+    fn is_settled(&self) -> bool {
+        self.connection.borrow().is_none()
+    }
+
+    /// Answers 500 in the application's place, or cuts off what it has begun.
+    fn replace_response(&self, py: Python<'_>) -> PyResult<()> {
+        let connection = self.connection.borrow().clone();
+        match connection {
+            Some(connection) if !self.head_sent.get() => connection.answer_500(py, self),
+            _ => self.cut_off(py),
+        }
+    }
+
+    /// Ends the connection with what was sent so far.
+    pub(super) fn cut_off(&self, py: Python<'_>) -> PyResult<()> {
+        self.end(py);
+        let connection = self.connection.borrow().clone();
+        match connection {
+            Some(connection) => connection.abort(py),
+            None => Ok(()),
+        }
+    }
+
+    /// The application's coroutine has ended, one way or another.
+    fn end(&self, py: Python<'_>) {
+        if self.finished.replace(true) {
+            return;
+        }
+        let ended = (self.coroutine.take(), self.scope.take());
+        drop(ended);
+        if let Some(token) = self.running.take() {
+            self.server(py).task_ended(py, token);
+        }
+    }
+
+    /// The connection lets go: the response is complete, or the peer is gone.
+    pub(super) fn release(&self, py: Python<'_>) -> PyResult<()> {
+        let connection = self.connection.take();
+        self.body.clear();
+        self.disconnect(py)?;
+        drop(connection);
+        Ok(())
+    }
+
+    /// From now on `receive()` gives `http.disconnect` when the body is read.
+    pub(super) fn disconnect(&self, py: Python<'_>) -> PyResult<()> {
+        self.disconnected.set(true);
+        self.wake_receivers(py)
+    }
+
+    /// There is news for those who wait in `receive()`.
+    pub(super) fn wake_receivers(&self, py: Python<'_>) -> PyResult<()> {
+        if self.receivers.borrow().is_empty() {
+            return Ok(());
+        }
+        for future in self.receivers.take() {
+            wake(future.bind(py))?;
+        }
+        Ok(())
+    }
+
+    /// A future that is done when there is news for `receive()`.
+    pub(super) fn wait_for_news<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let future = new_future(self.server(py).event_loop(py))?;
+        // Those that were cancelled have nobody to wake: an application that asks over and
+        // over whether its client is still there must not gather them.
+        let mut waiting = self.receivers.take();
+        waiting.retain(|future| !is_done(future.bind(py)));
+        waiting.push(future.clone().unbind());
+        self.receivers.replace(waiting);
+        Ok(future)
+    }
+
+    /// A future that is done when the connection has room for more, if it has none now.
+    pub(super) fn wait_for_room<'py>(
+        &self,
+        py: Python<'py>,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let connection = self.connection.borrow().clone();
+        match connection {
+            Some(connection) if connection.is_congested() => connection.wait_for_room(py).map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    /// The line of this request in the access log.
+    pub(super) fn log_access(
+        &self,
+        py: Python<'_>,
+        connection: &Connection,
+        status: u16,
+    ) -> PyResult<()> {
+        let Some(logged) = &self.logged else { return Ok(()) };
+        let text = |bytes| std::str::from_utf8(bytes).unwrap_or_default();
+        let server = self.server(py);
+        let target = logged.target.split_at_checked(logged.path_len).unwrap_or_default();
+        let mut path = server.take_buffer();
+        server.scopes.logged_target(text(target.0), text(target.1), &mut path);
+        let line = Line {
+            client: connection.client_text(),
+            method: text(&logged.method),
+            path: &path,
+            version: self.facts.version,
+            status,
+        };
+        let noted = server.note_access(py, &self.server, &line);
+        server.give_buffer(path);
+        noted
+    }
+
+    pub(super) fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.server)?;
+        if let Ok(scope) = self.scope.try_borrow() {
+            visit.call(&*scope)?;
+        }
+        if let Ok(coroutine) = self.coroutine.try_borrow() {
+            visit.call(&*coroutine)?;
+        }
+        if let Ok(receivers) = self.receivers.try_borrow() {
+            receivers.iter().try_for_each(|future| visit.call(future))?;
+        }
+        Ok(())
+    }
+
+    /// Lets go of every Python object that may be part of a cycle.
+    pub(super) fn drop_objects(&self) {
+        let dropped = (self.scope.take(), self.coroutine.take(), self.receivers.take());
+        drop(dropped);
+    }
+}
