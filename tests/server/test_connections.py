@@ -1,4 +1,4 @@
-"""How long a connection lives, and in which order its requests are answered (RFC 9112 section 9)."""
+"""How long connections live, and in which order they answer (RFC 9112 section 9)."""
 
 from __future__ import annotations
 
