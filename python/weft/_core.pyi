@@ -40,6 +40,7 @@ __version__: str
 
 _Ts = TypeVarTuple("_Ts")
 
+@disjoint_base
 class EventLoop:
     def __new__(cls, *_args: object, **_kwargs: object) -> Self: ...
     def time(self) -> float: ...
