@@ -14,6 +14,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Mapping, Sequence
+from typing import IO
 
 import httpx
 
@@ -37,7 +38,9 @@ class Program:
         *,
         directory: pathlib.Path,
         environment: Mapping[str, str] | None = None,
+        errors: IO[str] | None = None,
     ) -> None:
+        """`errors` takes what the program writes to stderr, which is else a part of the log."""
         self._lines: list[str] = []
         self._ended = False
         self._news = threading.Condition()
@@ -48,8 +51,10 @@ class Program:
             env=inherited | {"PYTHONUNBUFFERED": "1"} | dict(environment or {}),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
+            stderr=subprocess.STDOUT if errors is None else errors,
             text=True,
+            encoding="utf-8",
+            errors="backslashreplace",
         )
         self._reader = threading.Thread(target=self._read, name="log-reader", daemon=True)
         self._reader.start()
@@ -63,10 +68,20 @@ class Program:
         self.wait()
 
     @property
+    def pid(self) -> int:
+        """The process that was started: the server itself, or the supervisor of several."""
+        return self._process.pid
+
+    @property
     def log(self) -> str:
         """Everything the program has said so far."""
         with self._news:
             return "".join(self._lines)
+
+    def mark(self) -> int:
+        """Where the log ends now: later searches can begin here."""
+        with self._news:
+            return len(self._lines)
 
     def client(self) -> httpx.Client:
         """An HTTP client for the address that the program says it runs on."""
@@ -74,18 +89,21 @@ class Program:
         # No proxy from the environment may come between the test and the loopback.
         return httpx.Client(base_url=url, timeout=20, trust_env=False)
 
-    def wait_for(self, pattern: re.Pattern[str], limit: float) -> re.Match[str]:
+    def wait_for(self, pattern: re.Pattern[str], limit: float, since: int = 0) -> re.Match[str]:
         """The first match in the log, which must come before the limit and before the end."""
         with self._news:
-            self._news.wait_for(lambda: self._ended or self._search(pattern), limit)
-            found = self._search(pattern)
+            self._news.wait_for(lambda: self._ended or self._search(pattern, since), limit)
+            found = self._search(pattern, since)
             said = "".join(self._lines)
         assert found, f"no {pattern.pattern!r} within {limit:g} s; the program said:\n{said}"
         return found
 
+    def signal(self, number: signal.Signals) -> None:
+        self._process.send_signal(number)
+
     def terminate(self) -> int:
         """Send SIGTERM; the exit code."""
-        self._process.send_signal(signal.SIGTERM)
+        self.signal(signal.SIGTERM)
         return self.wait()
 
     def wait(self) -> int:
@@ -101,8 +119,8 @@ class Program:
         self._process.stdout.close()
         return code
 
-    def _search(self, pattern: re.Pattern[str]) -> re.Match[str] | None:
-        return pattern.search("".join(self._lines))
+    def _search(self, pattern: re.Pattern[str], since: int) -> re.Match[str] | None:
+        return pattern.search("".join(self._lines[since:]))
 
     def _read(self) -> None:
         assert self._process.stdout is not None

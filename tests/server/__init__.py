@@ -1,0 +1,1 @@
+"""The server as clients and applications see it: real processes, real sockets, bytes."""

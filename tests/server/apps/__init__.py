@@ -1,0 +1,1 @@
+"""Applications that the server is started with. They must not know pytest."""

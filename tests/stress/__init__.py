@@ -1,0 +1,1 @@
+"""What takes minutes: many requests, much garbage, many stops."""
