@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from weft._core import __version__
 from weft.event_loop import EventLoop
 
-__all__ = ["EventLoop", "__version__", "install", "new_event_loop", "run"]
+__all__ = ["EventLoop", "__version__", "install", "new_event_loop", "run", "serve"]
 
 _T = TypeVar("_T")
 
@@ -34,6 +34,18 @@ def run(main: Coroutine[Any, Any, _T], *, debug: bool | None = None) -> _T:
         raise RuntimeError("weft.run() cannot be called from a running event loop")
     with asyncio.Runner(debug=debug, loop_factory=new_event_loop) as runner:
         return runner.run(main)
+
+
+def serve(app: Any, **options: Any) -> int:
+    """Serve an application over HTTP until a signal; the exit code.
+
+    app is `"module:attribute"` or the application itself; options have the names and values
+    of the command line (`host`, `port`, `workers`, ...). Raises `StartupError` if the service
+    cannot start.
+    """
+    from weft import server  # late: a program that only wants the loop need not load it
+
+    return server.serve(app, **options)
 
 
 def install() -> None:

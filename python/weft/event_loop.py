@@ -41,6 +41,9 @@ class EventLoop(_core.EventLoop, SignalHandlers, BaseEventLoop):
 
     def run_forever(self) -> None:
         """Run until `stop()` is called."""
+        # First of all, so that a refusal changes nothing.
+        self._check_closed()
+        self._check_running()
         with self._signals_wake_loop():
             super().run_forever()
 

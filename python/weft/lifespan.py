@@ -53,7 +53,7 @@ class Lifespan:
         _logger.info("Waiting for application startup.")
         self._messages.put_nowait({"type": "lifespan.startup"})
         self._task = loop.create_task(self._run(), name="lifespan")
-        await asyncio.wait([self._task, self._started], return_when=asyncio.FIRST_COMPLETED)
+        await _first(self._task, self._started)
         if self._started.done():
             failure = self._started.result()
             if failure is not None:
@@ -90,7 +90,7 @@ class Lifespan:
             return
         _logger.info("Waiting for application shutdown.")
         self._messages.put_nowait({"type": "lifespan.shutdown"})
-        await asyncio.wait([self._task, self._stopped], return_when=asyncio.FIRST_COMPLETED)
+        await _first(self._task, self._stopped)
         if self._stopped.done() and self._stopped.result() is None:
             # Exit stacks of the application may have a little left to do.
             await asyncio.wait([self._task], timeout=1.0)
@@ -123,6 +123,10 @@ class Lifespan:
         if future.done():
             raise RuntimeError(f"ASGI message '{kind}' sent twice.")
         future.set_result(None if outcome == "complete" else message.get("message", ""))
+
+
+async def _first(*futures: asyncio.Future[Any]) -> None:
+    await asyncio.wait(futures, return_when=asyncio.FIRST_COMPLETED)
 
 
 def _sentence(what: str, why: str) -> str:

@@ -52,7 +52,6 @@ class SignalHandlers(BaseEventLoop):
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        self._check_closed()
         ours = self._wakeup_fd()
         previous = signal.set_wakeup_fd(ours, warn_on_full_buffer=False)
         try:

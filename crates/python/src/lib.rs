@@ -22,10 +22,9 @@ mod _core {
         take_worker_sockets,
     };
     #[pymodule_export]
-    use crate::transport::{Listener, SocketTransport};
-
-    #[pymodule_export]
     use crate::server::{Exchange, HttpServer, Operation};
+    #[pymodule_export]
+    use crate::transport::{Listener, SocketTransport};
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {

@@ -53,7 +53,7 @@ impl Entry {
                     Err(error) => {
                         let arguments: Vec<_> =
                             argument.iter().map(|argument| argument.clone().unbind()).collect();
-                        let callback = report::describe_callback(&callable, &arguments);
+                        let callback = report::describe_callback(&callable, &arguments, false);
                         let message = format!("Exception in callback {callback}");
                         report::callback_failed(event_loop, error, &message, None)
                     }
@@ -80,7 +80,7 @@ impl Entry {
         let name: Box<dyn FnOnce() -> PyResult<String>> = match &self {
             Entry::Call { callable, .. } => {
                 let callable = callable.clone_ref(py).into_bound(py);
-                Box::new(move || Ok(report::describe_callback(&callable, &[])))
+                Box::new(move || Ok(report::describe_callback(&callable, &[], true)))
             }
             Entry::Handle(handle) => {
                 let handle = handle.clone_ref(py).into_bound(py).into_any();

@@ -142,7 +142,7 @@ impl HandleState {
             parts.push(format!("when={when}"));
         }
         if let Some((callable, arguments)) = self.callback(py) {
-            parts.push(report::describe_callback(&callable, &arguments));
+            parts.push(report::describe_callback(&callable, &arguments, self.debug.is_some()));
         }
         parts.extend(self.created_at(py));
         format!("<{}>", parts.join(" "))
@@ -229,12 +229,13 @@ fn run_and(handle: &Bound<'_, Handle>, keep: bool) -> PyResult<()> {
     let Some(context) = state.context.bound(py) else { return Ok(()) };
     let callable = callback.callable.bind(py);
     let result = call::in_context(&context, || call::call(callable, &callback.arguments).map(drop));
+    let debug = state.debug.is_some();
     let message = result.is_err().then(|| {
-        let callback = report::describe_callback(callable, &callback.arguments);
+        let callback = report::describe_callback(callable, &callback.arguments, debug);
         format!("Exception in callback {callback}")
     });
     // In debug mode the slow-callback log names the callback after it has run.
-    let keep = keep || result.is_err() || state.debug.is_some();
+    let keep = keep || result.is_err() || debug;
     if keep && !state.cancelled.get() {
         state.callback.put(callback);
     }

@@ -59,12 +59,22 @@ pub(super) fn extract_stack(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
     asyncio.extract_stack.bind(py).call1((frame,))
 }
 
-/// `callback(args) at file:line`, as asyncio writes it.
-pub(crate) fn describe_callback(callable: &Bound<'_, PyAny>, arguments: &[Py<PyAny>]) -> String {
+/// `callback(args) at file:line`, as asyncio writes it. Since Python 3.13 arguments are shown
+/// in debug mode only: they may be secrets.
+pub(crate) fn describe_callback(
+    callable: &Bound<'_, PyAny>,
+    arguments: &[Py<PyAny>],
+    debug: bool,
+) -> String {
     let py = callable.py();
     let format = || -> PyResult<String> {
         let arguments = PyTuple::new(py, arguments)?;
-        Asyncio::get(py)?.format_callback.bind(py).call1((callable, arguments))?.extract()
+        let options = PyDict::new(py);
+        if py.version_info() >= (3, 13) {
+            options.set_item("debug", debug)?;
+        }
+        let format = Asyncio::get(py)?.format_callback.bind(py);
+        format.call((callable, arguments), Some(&options))?.extract()
     };
     format().unwrap_or_else(|_| "<callback>".to_owned())
 }

@@ -3,6 +3,7 @@
 use pyo3::exceptions::{PyRuntimeError, PyTypeError};
 use pyo3::intern;
 use pyo3::prelude::*;
+use pyo3::types::PyString;
 use weft_reactor::sys::monotonic_ns;
 
 use super::EventLoop;
@@ -25,7 +26,7 @@ pub(super) struct CallAt;
 impl FastMethod for CallSoon {
     type Receiver = EventLoop;
     const NAME: &'static std::ffi::CStr = c"call_soon";
-    const DOC: &'static std::ffi::CStr = c"call_soon($self, callback, /, *args, context=None)\n--\n\nArrange for callback(*args) to be called in the next turn of the loop.\n\nCallbacks run in the order in which they are registered, each exactly once, in context\nor in a copy of the current one. Returns a Handle.";
+    const DOC: &'static std::ffi::CStr = c"call_soon($self, callback, *args, context=None)\n--\n\nArrange for callback(*args) to be called in the next turn of the loop.\n\nCallbacks run in the order in which they are registered, each exactly once, in context\nor in a copy of the current one. Returns a Handle.";
     const DROPS: bool = false;
     const BODY: Method<EventLoop> = call_soon;
 }
@@ -33,7 +34,7 @@ impl FastMethod for CallSoon {
 impl FastMethod for CallSoonThreadsafe {
     type Receiver = EventLoop;
     const NAME: &'static std::ffi::CStr = c"call_soon_threadsafe";
-    const DOC: &'static std::ffi::CStr = c"call_soon_threadsafe($self, callback, /, *args, context=None)\n--\n\nLike call_soon(), from any thread.";
+    const DOC: &'static std::ffi::CStr = c"call_soon_threadsafe($self, callback, *args, context=None)\n--\n\nLike call_soon(), from any thread.";
     const DROPS: bool = false;
     const BODY: Method<EventLoop> = call_soon_threadsafe;
 }
@@ -41,7 +42,7 @@ impl FastMethod for CallSoonThreadsafe {
 impl FastMethod for CallLater {
     type Receiver = EventLoop;
     const NAME: &'static std::ffi::CStr = c"call_later";
-    const DOC: &'static std::ffi::CStr = c"call_later($self, delay, callback, /, *args, context=None)\n--\n\nArrange for callback(*args) to be called after delay seconds (int or float), never\nearlier. Returns a TimerHandle.";
+    const DOC: &'static std::ffi::CStr = c"call_later($self, delay, callback, *args, context=None)\n--\n\nArrange for callback(*args) to be called after delay seconds (int or float), never\nearlier. Returns a TimerHandle.";
     const DROPS: bool = false;
     const BODY: Method<EventLoop> = call_later;
 }
@@ -49,7 +50,7 @@ impl FastMethod for CallLater {
 impl FastMethod for CallAt {
     type Receiver = EventLoop;
     const NAME: &'static std::ffi::CStr = c"call_at";
-    const DOC: &'static std::ffi::CStr = c"call_at($self, when, callback, /, *args, context=None)\n--\n\nLike call_later(), at an absolute time of loop.time().";
+    const DOC: &'static std::ffi::CStr = c"call_at($self, when, callback, *args, context=None)\n--\n\nLike call_later(), at an absolute time of loop.time().";
     const DROPS: bool = false;
     const BODY: Method<EventLoop> = call_at;
 }
@@ -62,26 +63,56 @@ struct Request<'a, 'py> {
 }
 
 impl<'a, 'py> Request<'a, 'py> {
-    /// Splits what follows the first `skip` positional arguments.
+    /// `method(callback, *args, context=None)`.
     #[inline]
     fn parse(
         event_loop: &Bound<'py, EventLoop>,
         method: &str,
         arguments: Arguments<'a, 'py>,
-        skip: usize,
     ) -> PyResult<Self> {
-        let Some((callable, rest)) =
-            arguments.positional().get(skip..).and_then(|given| given.split_first())
-        else {
-            return Err(PyTypeError::new_err(format!(
-                "{method}() missing {} required positional argument(s)",
-                skip + 1 - arguments.positional().len()
-            )));
+        let py = event_loop.py();
+        let known = [intern!(py, "context"), intern!(py, "callback")];
+        let [context, callback] = arguments.keywords(method, known)?;
+        Self::assemble(method, arguments.positional(), callback, context)
+    }
+
+    /// `method(time, callback, *args, context=None)`, where `time` is called `name`.
+    #[inline]
+    fn parse_timed(
+        event_loop: &Bound<'py, EventLoop>,
+        method: &str,
+        arguments: Arguments<'a, 'py>,
+        name: &Bound<'py, PyString>,
+    ) -> PyResult<(Borrowed<'a, 'py, PyAny>, Self)> {
+        let py = event_loop.py();
+        let known = [intern!(py, "context"), intern!(py, "callback"), name];
+        let [context, callback, time] = arguments.keywords(method, known)?;
+        let (time, rest) = match (time, arguments.positional()) {
+            (Some(time), rest) => (time, rest),
+            (None, [time, rest @ ..]) => (*time, rest),
+            (None, []) => return Err(missing(method, &name.to_string_lossy())),
         };
-        let context = arguments
-            .only_keyword(method, intern!(event_loop.py(), "context"))?
-            .filter(|context| !context.is_none());
-        Ok(Self { callable: *callable, arguments: rest, context })
+        Ok((time, Self::assemble(method, rest, callback, context)?))
+    }
+
+    #[inline]
+    fn assemble(
+        method: &str,
+        positional: &'a [Borrowed<'a, 'py, PyAny>],
+        callback: Option<Borrowed<'a, 'py, PyAny>>,
+        context: Option<Borrowed<'a, 'py, PyAny>>,
+    ) -> PyResult<Self> {
+        let context = context.filter(|context| !context.is_none());
+        match (callback, positional) {
+            (None, [callable, arguments @ ..]) => {
+                Ok(Self { callable: *callable, arguments, context })
+            }
+            (Some(callable), []) => Ok(Self { callable, arguments: &[], context }),
+            (None, []) => Err(missing(method, "callback")),
+            (Some(_), _) => Err(PyTypeError::new_err(format!(
+                "{method}() got multiple values for argument 'callback'"
+            ))),
+        }
     }
 
     #[inline]
@@ -99,6 +130,11 @@ impl<'a, 'py> Request<'a, 'py> {
             arguments: self.arguments.iter().map(|argument| Py::from(*argument)).collect(),
         }
     }
+}
+
+#[cold]
+fn missing(method: &str, argument: &str) -> PyErr {
+    PyTypeError::new_err(format!("{method}() missing 1 required positional argument: '{argument}'"))
 }
 
 #[cold]
@@ -144,7 +180,7 @@ fn call_soon<'py>(
 ) -> PyResult<Bound<'py, PyAny>> {
     let py = event_loop.py();
     let core = event_loop.get().core(py);
-    let request = Request::parse(event_loop, "call_soon", arguments, 0)?;
+    let request = Request::parse(event_loop, "call_soon", arguments)?;
     admit(event_loop, core, &request, "call_soon", true)?;
     if let Some(context) = request.context
         && request.arguments.len() <= 1
@@ -175,7 +211,7 @@ fn call_soon_threadsafe<'py>(
     arguments: Arguments<'_, 'py>,
 ) -> PyResult<Bound<'py, PyAny>> {
     let core = event_loop.get().core(event_loop.py());
-    let request = Request::parse(event_loop, "call_soon_threadsafe", arguments, 0)?;
+    let request = Request::parse(event_loop, "call_soon_threadsafe", arguments)?;
     admit(event_loop, core, &request, "call_soon_threadsafe", false)?;
     let handle = soon(event_loop, core, &request)?;
     core.wake().or_os_error()?;
@@ -204,8 +240,8 @@ fn call_later<'py>(
     arguments: Arguments<'_, 'py>,
 ) -> PyResult<Bound<'py, PyAny>> {
     let core = event_loop.get().core(event_loop.py());
-    let request = Request::parse(event_loop, "call_later", arguments, 1)?;
-    let delay = arguments.positional()[0];
+    let name = intern!(event_loop.py(), "delay");
+    let (delay, request) = Request::parse_timed(event_loop, "call_later", arguments, name)?;
     if delay.is_none() {
         return Err(PyTypeError::new_err("delay must not be None"));
     }
@@ -219,8 +255,8 @@ fn call_at<'py>(
     arguments: Arguments<'_, 'py>,
 ) -> PyResult<Bound<'py, PyAny>> {
     let core = event_loop.get().core(event_loop.py());
-    let request = Request::parse(event_loop, "call_at", arguments, 1)?;
-    let when = arguments.positional()[0];
+    let name = intern!(event_loop.py(), "when");
+    let (when, request) = Request::parse_timed(event_loop, "call_at", arguments, name)?;
     if when.is_none() {
         return Err(PyTypeError::new_err("when cannot be None"));
     }

@@ -25,35 +25,35 @@ impl<'a, 'py> Arguments<'a, 'py> {
         self.positional
     }
 
-    /// The only argument of `method(argument)`.
+    /// The values of the keywords `known`, where given; `TypeError` for any other.
     #[inline]
-    pub(crate) fn only_positional(&self, method: &str) -> PyResult<Borrowed<'a, 'py, PyAny>> {
-        match (self.positional, self.keyword_names) {
-            ([argument], None) => Ok(*argument),
-            _ => Err(PyTypeError::new_err(format!("{method}() takes exactly one argument"))),
-        }
-    }
-
-    /// The value of the only keyword that may be given, `name`; `TypeError` for any other.
-    #[inline]
-    pub(crate) fn only_keyword(
+    pub(crate) fn keywords<const N: usize>(
         &self,
         method: &str,
-        name: &Bound<'py, PyString>,
-    ) -> PyResult<Option<Borrowed<'a, 'py, PyAny>>> {
-        let Some(names) = self.keyword_names else { return Ok(None) };
-        let mut found = None;
+        known: [&Bound<'py, PyString>; N],
+    ) -> PyResult<[Option<Borrowed<'a, 'py, PyAny>>; N]> {
+        let mut values = [None; N];
+        let Some(names) = self.keyword_names else { return Ok(values) };
         for (given, value) in names.iter_borrowed().zip(self.keyword_values) {
             // Names that come from source code are interned: identity nearly always decides.
-            if given.is(name) || given.eq(name)? {
-                found = Some(*value);
-            } else {
-                return Err(PyTypeError::new_err(format!(
-                    "{method}() got an unexpected keyword argument {given:?}"
-                )));
+            let mut index = known.iter().position(|name| given.is(*name));
+            if index.is_none() {
+                for (candidate, name) in known.iter().enumerate() {
+                    if given.eq(name)? {
+                        index = Some(candidate);
+                    }
+                }
+            }
+            match index.and_then(|index| values.get_mut(index)) {
+                Some(place) => *place = Some(*value),
+                None => {
+                    return Err(PyTypeError::new_err(format!(
+                        "{method}() got an unexpected keyword argument {given:?}"
+                    )));
+                }
             }
         }
-        Ok(found)
+        Ok(values)
     }
 }
 

@@ -82,7 +82,8 @@ fn tell(
     told.map(drop).or_else(|error| {
         let details = protocol_details(transport.as_any(), Some(&protocol))?;
         let method = protocol.getattr(name)?;
-        let callback = describe_callback(&method, &[argument.clone().unbind()]);
+        let debug = state.event_loop.bind(py).get().core(py).is_debug();
+        let callback = describe_callback(&method, &[argument.clone().unbind()], debug);
         let message = format!("Exception in callback {callback}");
         failed(state.event_loop.bind(py), error, &message, &details)
     })

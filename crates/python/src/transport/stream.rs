@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::rc::Rc;
 
-use pyo3::exceptions::PyResourceWarning;
+use pyo3::exceptions::{PyResourceWarning, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use pyo3::{PyTraverseError, PyVisit};
@@ -132,9 +132,14 @@ struct Write;
 impl FastMethod for Write {
     type Receiver = SocketTransport;
     const NAME: &'static std::ffi::CStr = c"write";
-    const DOC: &'static std::ffi::CStr = c"write($self, data, /)\n--\n\nSend bytes (bytes, bytearray or memoryview; mutable ones are copied).\n\nNever blocks: what the socket does not take is buffered.";
+    const DOC: &'static std::ffi::CStr = c"write($self, data)\n--\n\nSend bytes (bytes, bytearray or memoryview; mutable ones are copied).\n\nNever blocks: what the socket does not take is buffered.";
     const BODY: Method<SocketTransport> = |transport, arguments: Arguments<'_, '_>| {
-        let data = arguments.only_positional("write")?;
+        let known = [pyo3::intern!(transport.py(), "data")];
+        let data = match (arguments.positional(), arguments.keywords("write", known)?) {
+            ([data], [None]) => *data,
+            ([], [Some(data)]) => data,
+            _ => return Err(PyTypeError::new_err("write() takes exactly one argument, data")),
+        };
         write::write(transport, &data)?;
         Ok(transport.py().None().into_bound(transport.py()))
     };
