@@ -151,6 +151,9 @@ async def fails_long(scope, receive, send):
 
 
 async def raises(scope, receive, send):
+    if scope["type"] == "http":
+        await respond(scope, receive, send)
+        return
     await receive()
     raise ValueError("raised by the startup")
 
