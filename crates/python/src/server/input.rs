@@ -131,11 +131,10 @@ impl Connection {
         let mut slots = [const { MaybeUninit::<Header<'_>>::uninit() }; FIELDS];
         let mut used = 0;
         let mut requests = 0;
-        let mut body_came = false;
         // The end of a body whose last byte has come takes no input: it is always collected.
         let mut ending = false;
         while ending || self.wants_input(py) {
-            if requests == REQUESTS_PER_TURN {
+            if requests == REQUESTS_PER_TURN && self.current.borrow().is_none() {
                 self.schedule(py);
                 break;
             }
@@ -157,19 +156,16 @@ impl Connection {
                     self.begin(py, &head)?;
                 }
                 Event::Body { data, last } => {
-                    body_came = true;
                     ending = last;
                     self.take_body(py, data, last)?;
                 }
                 Event::End => {
-                    body_came = true;
                     self.end_body(py);
+                    self.news_of_body(py)?;
                 }
             }
         }
-        if body_came || self.current.borrow().is_some() {
-            self.news_of_body(py)?;
-        }
+        self.news_of_body(py)?;
         Ok(used)
     }
 
@@ -224,6 +220,7 @@ impl Connection {
     }
 
     fn end_body(&self, py: Python<'_>) {
+        self.discarding.set(false);
         if let Some(exchange) = self.current.borrow().as_ref() {
             exchange.get().state(py).body.finish();
         }
@@ -249,6 +246,8 @@ impl Connection {
     pub(super) fn reject(&self, py: Python<'_>, status: u16, reason: &str) -> PyResult<()> {
         let current = self.current.borrow().as_ref().map(|current| current.clone_ref(py));
         match &current {
+            // The request that is at fault has had its answer.
+            None if self.discarding.get() => self.finish(py),
             None => self.answer(py, status, reason, None),
             Some(exchange) => {
                 let state = exchange.get().state(py);
