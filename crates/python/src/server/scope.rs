@@ -152,7 +152,9 @@ fn method_name<'py>(py: Python<'py>, method: &str) -> Bound<'py, PyString> {
         "DELETE" => intern!(py, "DELETE").clone(),
         "HEAD" => intern!(py, "HEAD").clone(),
         "OPTIONS" => intern!(py, "OPTIONS").clone(),
-        other => PyString::new(py, other),
+        // ASGI wants upper case. To HTTP "get" is another method than "GET" (RFC 9110 section
+        // 9.1), but no method is registered that this could confuse.
+        other => PyString::new(py, &other.to_ascii_uppercase()),
     }
 }
 
