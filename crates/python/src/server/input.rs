@@ -7,7 +7,7 @@ use std::io;
 use std::mem::MaybeUninit;
 
 use pyo3::prelude::*;
-use weft_protocol::http1::{BodyLength, Event, Head, Header, RequestError};
+use weft_protocol::http1::{BodyLength, Event, Head, Header, Phase, RequestError};
 use weft_reactor::sys::socket;
 
 use super::connection::{Connection, Stage};
@@ -25,6 +25,14 @@ const REQUESTS_PER_TURN: usize = 32;
 const MOST_DISCARDED: usize = 256 * 1024;
 /// Of what follows the last response so much is read, to let the peer see it.
 const MOST_LINGERED: usize = 2 * 1024 * 1024;
+
+/// What came of some bytes.
+struct Run {
+    used: usize,
+    body_came: bool,
+    /// More of these bytes cannot be decoded now, whatever the application does.
+    stalled: bool,
+}
 
 impl Connection {
     /// Reads and decodes for as long as there is something to do.
@@ -128,49 +136,72 @@ impl Connection {
 
     /// Decodes what it can, runs what comes of it, and says how many bytes are done with.
     fn decode(&self, py: Python<'_>, bytes: &[u8]) -> PyResult<usize> {
-        let mut slots = [const { MaybeUninit::<Header<'_>>::uninit() }; FIELDS];
         let mut used = 0;
         let mut requests = 0;
-        let mut body_came = false;
+        loop {
+            let rest = bytes.get(used..).unwrap_or_default();
+            let run = self.decode_run(py, rest, &mut requests)?;
+            used += run.used;
+            // Now that its body is there, the application runs, and may well be done at once.
+            if run.body_came || self.current.borrow().is_some() {
+                self.news_of_body(py)?;
+            }
+            if run.stalled || used >= bytes.len() || !self.wants_input(py) {
+                return Ok(used.min(bytes.len()));
+            }
+        }
+    }
+
+    /// Decodes until a request is complete, or no further event comes of these bytes.
+    fn decode_run(&self, py: Python<'_>, bytes: &[u8], requests: &mut usize) -> PyResult<Run> {
+        let mut slots = [const { MaybeUninit::<Header<'_>>::uninit() }; FIELDS];
+        let mut run = Run { used: 0, body_came: false, stalled: false };
         // The end of a body whose last byte has come takes no input: it is always collected.
         let mut ending = false;
         while ending || self.wants_input(py) {
-            if requests == REQUESTS_PER_TURN {
+            if *requests == REQUESTS_PER_TURN {
                 self.schedule(py);
+                run.stalled = true;
                 break;
             }
             ending = false;
-            let rest = bytes.get(used..).unwrap_or_default();
+            let rest = bytes.get(run.used..).unwrap_or_default();
+            let in_body = self.decoder.borrow().phase() == Phase::Body;
             let step = self.decoder.borrow_mut().decode(rest, &mut slots);
             let step = match step {
                 Ok(step) => step,
+                // The body of a request that was answered before its end: no second answer.
+                Err(_) if in_body && self.current.borrow().is_none() => {
+                    self.finish(py)?;
+                    return Ok(Run { used: bytes.len(), body_came: false, stalled: true });
+                }
                 Err(error) => {
                     self.refuse(py, error)?;
-                    return Ok(bytes.len());
+                    return Ok(Run { used: bytes.len(), body_came: false, stalled: true });
                 }
             };
-            used += step.consumed;
+            run.used += step.consumed;
             match step.event {
-                Event::NeedMore => break,
+                Event::NeedMore => {
+                    run.stalled = true;
+                    break;
+                }
                 Event::Head(head) => {
-                    requests += 1;
+                    *requests += 1;
                     self.begin(py, &head)?;
                 }
                 Event::Body { data, last } => {
-                    body_came = true;
+                    run.body_came = true;
                     ending = last;
                     self.take_body(py, data, last)?;
                 }
                 Event::End => {
-                    body_came = true;
+                    run.body_came = true;
                     self.end_body(py);
                 }
             }
         }
-        if body_came || self.current.borrow().is_some() {
-            self.news_of_body(py)?;
-        }
-        Ok(used)
+        Ok(run)
     }
 
     /// A request has begun.
