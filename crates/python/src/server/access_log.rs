@@ -7,11 +7,13 @@
 use std::cell::{Cell, RefCell};
 use std::io::Write;
 use std::os::fd::OwnedFd;
+use std::time::Duration;
 
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 use weft_protocol::http1::Version;
+use weft_reactor::sys::stream;
 
 /// A buffer of this size is written at once.
 const FULL: usize = 16 * 1024;
@@ -19,6 +21,9 @@ const FULL: usize = 16 * 1024;
 pub(super) const LONGEST_WAIT_NS: i64 = 10_000_000;
 /// While the stream does not take anything, no more than this is kept.
 const MOST_KEPT: usize = 1024 * 1024;
+
+/// How long the last lines wait for a reader that takes nothing at all.
+const LAST_PATIENCE: Duration = Duration::from_millis(250);
 
 /// Where lines go.
 enum Route {
@@ -184,6 +189,15 @@ impl AccessLog {
 
     /// Writes what waits, as far as the stream takes it without blocking.
     pub(super) fn write_out(&self) {
+        self.write_within(Duration::ZERO);
+    }
+
+    /// Writes what waits when there is no later: a reader that is slow is given a moment.
+    pub(super) fn write_last(&self) {
+        self.write_within(LAST_PATIENCE);
+    }
+
+    fn write_within(&self, patience: Duration) {
         let mut buffer = self.buffer.borrow_mut();
         let Route::Stream { fd, .. } = &*self.route.borrow() else {
             buffer.clear();
@@ -194,7 +208,7 @@ impl AccessLog {
             // Writing to a Vec cannot fail.
             let _ = writeln!(buffer, "WARNING:  {lost} access log lines were lost");
         }
-        let written = weft_reactor::sys::stream::write_ready(fd, &buffer);
+        let written = stream::write_within(fd, &buffer, patience);
         if written == buffer.len() {
             buffer.clear();
         } else {

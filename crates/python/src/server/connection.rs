@@ -338,9 +338,10 @@ impl Source for Connection {
         self.contain(py, self.flush_output(py))
     }
 
-    fn abandon(&self, _py: Python<'_>) {
+    fn abandon(&self, py: Python<'_>) {
         self.stage.set(Stage::Closed);
         self.token.set(None);
+        self.server(py).forget_connection(self.key.take());
         let dropped = (self.owner.take(), self.current.take(), self.output.clear());
         drop(dropped);
     }

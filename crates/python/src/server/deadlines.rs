@@ -90,8 +90,10 @@ impl Connection {
         }
         match self.current.borrow().as_ref() {
             Some(exchange) => {
-                let body = &exchange.get().state(py).body;
-                if body.is_complete() || body.is_full() { Wait::Nothing } else { Wait::Body }
+                let state = exchange.get().state(py);
+                // Once the response has begun the two may talk at their own pace.
+                let done = state.body.is_complete() || state.head_sent.get();
+                if done || state.body.is_full() { Wait::Nothing } else { Wait::Body }
             }
             None => match self.decoder.borrow().phase() {
                 Phase::Idle if self.deadline.served.get() => Wait::KeepAlive,

@@ -108,7 +108,7 @@ impl HttpServer {
         for connection in server.all_connections() {
             connection.close(py)?;
         }
-        server.access_log.write_out();
+        server.access_log.write_last();
         server.release_app();
         Ok(())
     }

@@ -133,8 +133,9 @@ impl Source for Listener {
         Ok(())
     }
 
-    fn abandon(&self, _py: Python<'_>) {
+    fn abandon(&self, py: Python<'_>) {
         self.token.set(None);
+        self.server.get().server(py).forget_listener(self);
         drop(self.owner.take());
     }
 

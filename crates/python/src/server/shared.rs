@@ -208,9 +208,21 @@ impl Server {
     }
 
     pub(super) fn connection_closed(&self, py: Python<'_>, key: Option<Token>) {
+        self.forget_connection(key);
+        self.tell_if_idle(py);
+    }
+
+    /// Takes a connection off the list.
+    pub(super) fn forget_connection(&self, key: Option<Token>) {
         let connection = key.and_then(|key| self.connections.borrow_mut().remove(key));
         drop(connection);
-        self.tell_if_idle(py);
+    }
+
+    /// Takes a listener off the list.
+    pub(super) fn forget_listener(&self, listener: &Listener) {
+        let mut listeners = self.listeners.take();
+        listeners.retain(|known| !std::ptr::eq(Rc::as_ptr(known), listener));
+        self.listeners.replace(listeners);
     }
 
     fn tell_if_idle(&self, py: Python<'_>) {
