@@ -83,6 +83,8 @@ pub(super) struct Watch {
     interest: Cell<Interest>,
     read: Half,
     write: Half,
+    /// The peer has shut down its side, or the connection is gone.
+    hangup: Cell<bool>,
     /// The socket object of a watch made by `sock_*`, weakly.
     socket: Option<Py<PyWeakrefReference>>,
 }
@@ -101,8 +103,13 @@ impl Watch {
     }
 
     /// An operation has emptied (or filled) the socket: only the next edge makes it ready.
+    ///
+    /// Once the peer has shut down, a short read says nothing of the kind: the end of the
+    /// stream may have come with the same edge as the data, and is announced by no other.
     pub(super) fn exhausted(&self, direction: Direction) {
-        self.half(direction).ready.set(false);
+        if direction == Direction::Write || !self.hangup.get() {
+            self.half(direction).ready.set(false);
+        }
     }
 
     fn serves(&self, socket: &Bound<'_, PyAny>) -> bool {
@@ -117,6 +124,9 @@ impl Watch {
 
 impl Source for Watch {
     fn ready(&self, py: Python<'_>, readiness: Readiness) -> PyResult<()> {
+        if readiness.is_hangup() {
+            self.hangup.set(true);
+        }
         if readiness.is_readable() {
             self.read.fire(py)?;
         }
@@ -248,6 +258,16 @@ impl Core {
         self.update_watch(&watch)
     }
 
+    /// Makes the kernel report what is ready now, also if it has reported it before: for a
+    /// caller whose own look at the socket the watch has not seen.
+    pub(super) fn ask_again(&self, fd: RawFd) -> PyResult<()> {
+        let watch = self.watches.borrow().get(&fd).cloned();
+        match watch.as_ref().and_then(|watch| Some((watch.token.get()?, watch.interest.get()))) {
+            Some((token, interest)) => self.modify(fd, token, interest).or_os_error(),
+            None => Ok(()),
+        }
+    }
+
     /// Ends the watch that `sock_*` operations left on a descriptor.
     pub(super) fn end_socket_watch(&self, fd: RawFd) {
         let idle = self.watches.borrow().get(&fd).is_some_and(|watch| !watch.level());
@@ -273,6 +293,7 @@ impl Core {
             interest: Cell::new(interest),
             read: Half::default(),
             write: Half::default(),
+            hangup: Cell::new(false),
             socket,
         });
         let token = self.register(fd, interest, Rc::clone(&watch) as Rc<dyn Source>);
