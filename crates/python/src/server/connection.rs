@@ -69,7 +69,9 @@ pub(super) struct Connection {
     pub(super) ended: Cell<bool>,
     /// `pump` is on the stack.
     pub(super) pumping: Cell<bool>,
-    /// Bytes of an unread body that were thrown away.
+    /// The request was answered before its body had come; the rest is thrown away.
+    pub(super) discarding: Cell<bool>,
+    /// How much was thrown away.
     pub(super) discarded: Cell<usize>,
     pub(super) current: RefCell<Option<Py<Exchange>>>,
     pub(super) output: Output,
@@ -110,6 +112,7 @@ impl Connection {
             hangup: Cell::new(false),
             ended: Cell::new(false),
             pumping: Cell::new(false),
+            discarding: Cell::new(false),
             discarded: Cell::new(0),
             current: RefCell::new(None),
             output: Output::default(),
@@ -180,6 +183,7 @@ impl Connection {
     pub(super) fn response_complete(&self, py: Python<'_>, state: &State) -> PyResult<()> {
         let current = self.current.take();
         let keep_alive = state.response.borrow().keep_alive();
+        self.discarding.set(!state.body.is_complete());
         state.release(py)?;
         drop(current);
         self.deadline.restart();

@@ -7,7 +7,7 @@ use std::io;
 use std::mem::MaybeUninit;
 
 use pyo3::prelude::*;
-use weft_protocol::http1::{BodyLength, Event, Head, Header, Phase, RequestError};
+use weft_protocol::http1::{BodyLength, Event, Head, Header, RequestError};
 use weft_reactor::sys::socket;
 
 use super::connection::{Connection, Stage};
@@ -25,14 +25,6 @@ const REQUESTS_PER_TURN: usize = 32;
 const MOST_DISCARDED: usize = 256 * 1024;
 /// Of what follows the last response so much is read, to let the peer see it.
 const MOST_LINGERED: usize = 2 * 1024 * 1024;
-
-/// What came of some bytes.
-struct Run {
-    used: usize,
-    body_came: bool,
-    /// More of these bytes cannot be decoded now, whatever the application does.
-    stalled: bool,
-}
 
 impl Connection {
     /// Reads and decodes for as long as there is something to do.
@@ -136,72 +128,45 @@ impl Connection {
 
     /// Decodes what it can, runs what comes of it, and says how many bytes are done with.
     fn decode(&self, py: Python<'_>, bytes: &[u8]) -> PyResult<usize> {
+        let mut slots = [const { MaybeUninit::<Header<'_>>::uninit() }; FIELDS];
         let mut used = 0;
         let mut requests = 0;
-        loop {
-            let rest = bytes.get(used..).unwrap_or_default();
-            let run = self.decode_run(py, rest, &mut requests)?;
-            used += run.used;
-            // Now that its body is there, the application runs, and may well be done at once.
-            if run.body_came || self.current.borrow().is_some() {
-                self.news_of_body(py)?;
-            }
-            if run.stalled || used >= bytes.len() || !self.wants_input(py) {
-                return Ok(used.min(bytes.len()));
-            }
-        }
-    }
-
-    /// Decodes until a request is complete, or no further event comes of these bytes.
-    fn decode_run(&self, py: Python<'_>, bytes: &[u8], requests: &mut usize) -> PyResult<Run> {
-        let mut slots = [const { MaybeUninit::<Header<'_>>::uninit() }; FIELDS];
-        let mut run = Run { used: 0, body_came: false, stalled: false };
         // The end of a body whose last byte has come takes no input: it is always collected.
         let mut ending = false;
         while ending || self.wants_input(py) {
-            if *requests == REQUESTS_PER_TURN {
+            if requests == REQUESTS_PER_TURN && self.current.borrow().is_none() {
                 self.schedule(py);
-                run.stalled = true;
                 break;
             }
             ending = false;
-            let rest = bytes.get(run.used..).unwrap_or_default();
-            let in_body = self.decoder.borrow().phase() == Phase::Body;
+            let rest = bytes.get(used..).unwrap_or_default();
             let step = self.decoder.borrow_mut().decode(rest, &mut slots);
             let step = match step {
                 Ok(step) => step,
-                // The body of a request that was answered before its end: no second answer.
-                Err(_) if in_body && self.current.borrow().is_none() => {
-                    self.finish(py)?;
-                    return Ok(Run { used: bytes.len(), body_came: false, stalled: true });
-                }
                 Err(error) => {
                     self.refuse(py, error)?;
-                    return Ok(Run { used: bytes.len(), body_came: false, stalled: true });
+                    return Ok(bytes.len());
                 }
             };
-            run.used += step.consumed;
+            used += step.consumed;
             match step.event {
-                Event::NeedMore => {
-                    run.stalled = true;
-                    break;
-                }
+                Event::NeedMore => break,
                 Event::Head(head) => {
-                    *requests += 1;
+                    requests += 1;
                     self.begin(py, &head)?;
                 }
                 Event::Body { data, last } => {
-                    run.body_came = true;
                     ending = last;
                     self.take_body(py, data, last)?;
                 }
                 Event::End => {
-                    run.body_came = true;
                     self.end_body(py);
+                    self.news_of_body(py)?;
                 }
             }
         }
-        Ok(run)
+        self.news_of_body(py)?;
+        Ok(used)
     }
 
     /// A request has begun.
@@ -255,6 +220,7 @@ impl Connection {
     }
 
     fn end_body(&self, py: Python<'_>) {
+        self.discarding.set(false);
         if let Some(exchange) = self.current.borrow().as_ref() {
             exchange.get().state(py).body.finish();
         }
@@ -280,6 +246,8 @@ impl Connection {
     pub(super) fn reject(&self, py: Python<'_>, status: u16, reason: &str) -> PyResult<()> {
         let current = self.current.borrow().as_ref().map(|current| current.clone_ref(py));
         match &current {
+            // The request that is at fault has had its answer.
+            None if self.discarding.get() => self.finish(py),
             None => self.answer(py, status, reason, None),
             Some(exchange) => {
                 let state = exchange.get().state(py);
