@@ -57,8 +57,12 @@ def serve(app: Any, **options: Any) -> int:
     fds = _core.bind(settings) if inherited is None else inherited
     try:
         if settings.workers > 1 and inherited is None:
-            logs.announce(settings, fds)
-            return _core.supervise(settings, fds)
+            try:
+                logs.announce(settings, fds)
+                return _core.supervise(settings, fds)
+            finally:
+                for fd in fds:
+                    os.close(fd)
         return run(settings, fds, None if isinstance(app, str) else app)
     finally:
         if inherited is None:

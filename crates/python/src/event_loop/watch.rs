@@ -8,7 +8,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::os::fd::RawFd;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::intern;
@@ -20,7 +20,7 @@ use rustix::io::Errno;
 use weft_reactor::registry::Token;
 use weft_reactor::sys::{Interest, Readiness};
 
-use super::core::Core;
+use super::core::{Core, Kernel};
 use super::handle::{self, Handle};
 use super::source::Source;
 use crate::error::{OsResult, is};
@@ -79,6 +79,7 @@ impl Half {
 /// A watched descriptor.
 pub(super) struct Watch {
     fd: RawFd,
+    kernel: Weak<Kernel>,
     token: Cell<Option<Token>>,
     interest: Cell<Interest>,
     read: Half,
@@ -117,6 +118,34 @@ impl Watch {
         reference.bind(socket.py()).upgrade().is_some_and(|owner| owner.is(socket))
     }
 
+    /// Whether it was made for a socket object that is gone: the number is another's now.
+    fn is_orphaned(&self, py: Python<'_>) -> bool {
+        self.socket.as_ref().is_some_and(|socket| socket.bind(py).upgrade().is_none())
+    }
+
+    /// What the kernel should report: exactly what is wanted where that is level-triggered.
+    fn wanted_interest(&self) -> Interest {
+        if self.level() || self.socket.is_none() {
+            Interest::level(self.read.wanted(), self.write.wanted())
+        } else {
+            Interest::edge()
+        }
+    }
+
+    /// A wait that has ended must not leave its condition watched: level-triggered, it would be
+    /// reported for ever.
+    fn settle(&self) {
+        let interest = self.wanted_interest();
+        if interest == self.interest.get() {
+            return;
+        }
+        if let (Some(token), Some(kernel)) = (self.token.get(), self.kernel.upgrade()) {
+            self.interest.set(interest);
+            // The descriptor may have been closed in the callback: then nothing is reported.
+            let _ = kernel.poller.modify(self.fd, token.into(), interest);
+        }
+    }
+
     fn level(&self) -> bool {
         self.read.handle.borrow().is_some() || self.write.handle.borrow().is_some()
     }
@@ -133,6 +162,7 @@ impl Source for Watch {
         if readiness.is_writable() {
             self.write.fire(py)?;
         }
+        self.settle();
         Ok(())
     }
 
@@ -162,6 +192,10 @@ impl Core {
         handle: Py<Handle>,
     ) -> PyResult<()> {
         self.refuse_adopted(py, fd)?;
+        let watch = self.watches.borrow().get(&fd).cloned();
+        if watch.as_ref().is_some_and(|watch| watch.is_orphaned(py)) {
+            self.end_socket_watch(fd);
+        }
         let watch = self.watches.borrow().get(&fd).cloned();
         let watch = match watch {
             Some(watch) => watch,
@@ -289,6 +323,7 @@ impl Core {
     ) -> PyResult<Rc<Watch>> {
         let watch = Rc::new(Watch {
             fd,
+            kernel: Rc::downgrade(&self.kernel().or_os_error()?),
             token: Cell::new(None),
             interest: Cell::new(interest),
             read: Half::default(),
@@ -315,11 +350,7 @@ impl Core {
             drop(removed);
             return Ok(());
         }
-        let interest = if watch.level() || watch.socket.is_none() {
-            Interest::level(watch.read.wanted(), watch.write.wanted())
-        } else {
-            Interest::edge()
-        };
+        let interest = watch.wanted_interest();
         if interest != watch.interest.replace(interest) {
             match self.modify(watch.fd, token, interest) {
                 // The number was closed and opened again behind our back: start afresh.
