@@ -31,9 +31,9 @@ class EventLoop(_core.EventLoop, SignalHandlers, BaseEventLoop):
     def __init__(self) -> None:
         super().__init__()
         self._listeners: dict[int, _core.Listener] = {}
-        # Sockets that create_connection has connected and no transport has taken yet.
         # create_unix_server(cleanup_socket=True) notes the inodes of its files here (3.13).
         self._unix_server_sockets: dict[socket.socket, int] = {}
+        # Sockets that create_connection has connected and no transport has taken yet.
         self._connected: weakref.WeakSet[socket.socket] = weakref.WeakSet()
         self._init_signals()
 

@@ -18,7 +18,7 @@ from weft import _core, importer, logs
 from weft.event_loop import EventLoop
 from weft.lifespan import Lifespan
 
-__all__ = ["Server", "run", "serve"]
+__all__ = ["Server", "run"]
 
 _logger = logging.getLogger(logs.ERROR)
 
@@ -27,46 +27,14 @@ _LAST_WORDS = 0.5
 
 
 def run(settings: _core.Settings, fds: Sequence[int], app: Any = None) -> int:
-    """Serve until a signal; the exit code. The sockets are closed in the end.
+    """Serve until a signal; the exit code: 0, or 1 if the stop had to be forced.
 
-    Raises StartupError if the service cannot start.
+    The sockets are closed in the end. Raises StartupError if the service cannot start.
     """
     server = Server(settings, fds, app)
     with asyncio.Runner(loop_factory=EventLoop) as runner:
         runner.run(server.serve())
-    return 0
-
-
-def serve(app: Any, **options: Any) -> int:
-    """Serve an application, given as `"module:attribute"` or as an object; the exit code.
-
-    Options have the names and values of the command line: `host`, `port`, `workers` and so
-    on. Returns when a signal has stopped the service. Raises StartupError if it cannot start.
-    """
-    if isinstance(app, str):
-        settings = _core.Settings(app, **options)
-    else:
-        settings = _core.Settings(f"{type(app).__module__}:{type(app).__name__}", **options)
-        if settings.workers > 1:
-            raise ValueError(
-                "several workers need the application's name, as in "
-                'serve("main:app", workers=2): an object cannot be handed to another process'
-            )
-    logs.configure(settings)
-    inherited = _core.take_worker_sockets()
-    fds = _core.bind(settings) if inherited is None else inherited
-    try:
-        if settings.workers > 1 and inherited is None:
-            try:
-                logs.announce(settings, fds)
-                return _core.supervise(settings, fds)
-            finally:
-                for fd in fds:
-                    os.close(fd)
-        return run(settings, fds, None if isinstance(app, str) else app)
-    finally:
-        if inherited is None:
-            _core.remove_socket_file(settings)
+    return int(server.forced)
 
 
 class Server:
@@ -81,6 +49,11 @@ class Server:
         self._force = asyncio.Event()
         self._change = asyncio.Event()
         self._told = ""
+
+    @property
+    def forced(self) -> bool:
+        """Whether a second signal has cut the stop short."""
+        return self._force.is_set()
 
     async def serve(self) -> None:
         """Serve until a signal, or until `stop()`; then stop cleanly.
