@@ -58,7 +58,12 @@ class Lifespan:
             failure = self._started.result()
             if failure is not None:
                 await asyncio.wait([self._task], timeout=1.0)
-                raise StartupError(_sentence("Application startup failed", failure))
+                if self._task.done() and not self._task.cancelled():
+                    self._task.exception()  # it is what the message tells: retrieved
+                error = StartupError(_sentence("Application startup failed", failure))
+                if "\n" in failure.strip():
+                    error.add_note(failure.rstrip())
+                raise error
         else:
             self._explain()
         _logger.info("Application startup complete.")

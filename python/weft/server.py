@@ -22,7 +22,7 @@ __all__ = ["Server", "run"]
 
 _logger = logging.getLogger(logs.ERROR)
 
-# How long applications may tidy up when they have been told that nobody waits any more.
+# How long, in seconds, applications may tidy up when they are told that nobody waits any more.
 _LAST_WORDS = 0.5
 
 
@@ -33,8 +33,28 @@ def run(settings: _core.Settings, fds: Sequence[int], app: Any = None) -> int:
     """
     server = Server(settings, fds, app)
     with asyncio.Runner(loop_factory=EventLoop) as runner:
-        runner.run(server.serve())
+        try:
+            runner.run(server.serve())
+        finally:
+            runner.run(_dismiss_tasks())
     return int(server.forced)
+
+
+async def _dismiss_tasks() -> None:
+    """Cancel what is left, and wait a moment for it to tidy up, but not for ever.
+
+    A runner waits until every task has ended, and a task may refuse to: it is taken off the
+    books, so that the process can end.
+    """
+    tasks = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in tasks:
+        task.cancel()
+    if not tasks:
+        return
+    _, stubborn = await asyncio.wait(tasks, timeout=_LAST_WORDS)
+    for task in stubborn:
+        _logger.error("%r was cancelled and goes on; the process ends without it", task)
+        asyncio.tasks._unregister_task(task)
 
 
 class Server:

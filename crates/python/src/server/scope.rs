@@ -152,7 +152,9 @@ fn method_name<'py>(py: Python<'py>, method: &str) -> Bound<'py, PyString> {
         "DELETE" => intern!(py, "DELETE").clone(),
         "HEAD" => intern!(py, "HEAD").clone(),
         "OPTIONS" => intern!(py, "OPTIONS").clone(),
-        other => PyString::new(py, other),
+        // ASGI has the name in upper case. Methods are case-sensitive (RFC 9110, 9.1), but an
+        // application that compares with "GET" must not be passed by with "get".
+        other => PyString::new(py, &other.to_ascii_uppercase()),
     }
 }
 
