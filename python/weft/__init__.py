@@ -37,15 +37,16 @@ def run(main: Coroutine[Any, Any, _T], *, debug: bool | None = None) -> _T:
 
 
 def serve(app: Any, **options: Any) -> int:
-    """Serve an application over HTTP until a signal; the exit code.
+    """Serve an application over HTTP until a signal; the exit code (0, or 1 if forced).
 
     app is `"module:attribute"` or the application itself; options have the names and values
-    of the command line (`host`, `port`, `workers`, ...). Raises `StartupError` if the service
-    cannot start.
+    of the command line (`host`, `port`, `workers`, ...). Raises `TypeError` for an unknown
+    option, `ValueError` for a bad value, and `SystemExit(3)`, after one line in the log, if the
+    service cannot start.
     """
-    from weft import server  # late: a program that only wants the loop need not load it
+    from weft import process  # late: a program that only wants the loop need not load it
 
-    return server.serve(app, **options)
+    return process.serve(app, **options)
 
 
 def install() -> None:

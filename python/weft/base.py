@@ -1,7 +1,7 @@
 """`asyncio.BaseEventLoop`, with the hooks that typeshed does not declare.
 
 weft's loop fills and calls these private hooks as asyncio's own loops do; they are the same
-on every supported version of the interpreter, which the tests run on each of them show.
+in CPython 3.11, 3.12 and 3.13.
 """
 
 from __future__ import annotations

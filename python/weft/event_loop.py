@@ -31,9 +31,9 @@ class EventLoop(_core.EventLoop, SignalHandlers, BaseEventLoop):
     def __init__(self) -> None:
         super().__init__()
         self._listeners: dict[int, _core.Listener] = {}
-        # Sockets that create_connection has connected and no transport has taken yet.
         # create_unix_server(cleanup_socket=True) notes the inodes of its files here (3.13).
         self._unix_server_sockets: dict[socket.socket, int] = {}
+        # Sockets that create_connection has connected and no transport has taken yet.
         self._connected: weakref.WeakSet[socket.socket] = weakref.WeakSet()
         self._init_signals()
 
@@ -72,27 +72,27 @@ class EventLoop(_core.EventLoop, SignalHandlers, BaseEventLoop):
         self,
         sock: socket.socket,
         wait: Callable[[socket.socket], asyncio.Future[None]],
-        call: Callable[..., Any],
+        method: str,
         *args: Any,
     ) -> Any:
         """Call a non-blocking socket method until it does not want to block."""
         self._check_socket(sock)
         while True:
             try:
-                return call(*args)
+                return getattr(sock, method)(*args)
             except (BlockingIOError, InterruptedError):
                 await wait(sock)
 
     async def sock_accept(self, sock: socket.socket) -> tuple[socket.socket, Any]:
         """Accept a connection: the new non-blocking socket and the peer's address."""
-        connection, address = await self._retry(sock, self._wait_readable, sock.accept)
+        connection, address = await self._retry(sock, self._wait_readable, "accept")
         connection.setblocking(False)
         return connection, address
 
     async def sock_recvfrom(self, sock: socket.socket, bufsize: int) -> tuple[bytes, Any]:
         """Receive a datagram of up to bufsize bytes, and its sender's address."""
         received: tuple[bytes, Any] = await self._retry(
-            sock, self._wait_readable, sock.recvfrom, bufsize
+            sock, self._wait_readable, "recvfrom", bufsize
         )
         return received
 
@@ -101,13 +101,13 @@ class EventLoop(_core.EventLoop, SignalHandlers, BaseEventLoop):
     ) -> tuple[int, Any]:
         """Receive a datagram into buf: how many bytes, and the sender's address."""
         received: tuple[int, Any] = await self._retry(
-            sock, self._wait_readable, sock.recvfrom_into, buf, nbytes or len(buf)
+            sock, self._wait_readable, "recvfrom_into", buf, nbytes or len(buf)
         )
         return received
 
     async def sock_sendto(self, sock: socket.socket, data: Any, address: Any) -> int:
         """Send a datagram to address: how many bytes."""
-        sent: int = await self._retry(sock, self._wait_writable, sock.sendto, data, address)
+        sent: int = await self._retry(sock, self._wait_writable, "sendto", data, address)
         return sent
 
     async def sock_connect(self, sock: socket.socket, address: Any) -> None:

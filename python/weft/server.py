@@ -18,62 +18,43 @@ from weft import _core, importer, logs
 from weft.event_loop import EventLoop
 from weft.lifespan import Lifespan
 
-__all__ = ["Server", "run", "serve"]
-
-# As in the table of exit codes of crates/supervisor.
-CLEAN, FORCED = 0, 1
+__all__ = ["Server", "run"]
 
 _logger = logging.getLogger(logs.ERROR)
 
-# How long applications may tidy up when they have been told that nobody waits any more.
+# How long, in seconds, applications may tidy up when they are told that nobody waits any more.
 _LAST_WORDS = 0.5
 
 
 def run(settings: _core.Settings, fds: Sequence[int], app: Any = None) -> int:
-    """Serve until a signal; the exit code. The sockets are closed in the end.
+    """Serve until a signal; the exit code: 0, or 1 if the stop had to be forced.
 
-    Raises StartupError if the service cannot start.
+    The sockets are closed in the end. Raises StartupError if the service cannot start.
     """
     server = Server(settings, fds, app)
     with asyncio.Runner(loop_factory=EventLoop) as runner:
-        runner.run(_serve_alone(server))
-    return FORCED if server.was_forced else CLEAN
+        try:
+            runner.run(server.serve())
+        finally:
+            runner.run(_dismiss_tasks())
+    return int(server.forced)
 
 
-async def _serve_alone(server: Server) -> None:
-    """Serve in a loop that runs for nothing else: what is left in the end is the application's."""
-    try:
-        await server.serve()
-    finally:
-        await server.cancel_rest()
+async def _dismiss_tasks() -> None:
+    """Cancel what is left, and wait a moment for it to tidy up, but not for ever.
 
-
-def serve(app: Any, **options: Any) -> int:
-    """Serve an application, given as `"module:attribute"` or as an object; the exit code.
-
-    Options have the names and values of the command line: `host`, `port`, `workers` and so
-    on. Returns when a signal has stopped the service. Raises StartupError if it cannot start.
+    A runner waits until every task has ended, and a task may refuse to: it is taken off the
+    books, so that the process can end.
     """
-    if isinstance(app, str):
-        settings = _core.Settings(app, **options)
-    else:
-        settings = _core.Settings(f"{type(app).__module__}:{type(app).__name__}", **options)
-        if settings.workers > 1:
-            raise ValueError(
-                "several workers need the application's name, as in "
-                'serve("main:app", workers=2): an object cannot be handed to another process'
-            )
-    logs.configure(settings)
-    inherited = _core.take_worker_sockets()
-    fds = _core.bind(settings) if inherited is None else inherited
-    try:
-        if settings.workers > 1 and inherited is None:
-            logs.announce(settings, fds)
-            return _core.supervise(settings, fds)
-        return run(settings, fds, None if isinstance(app, str) else app)
-    finally:
-        if inherited is None:
-            _core.remove_socket_file(settings)
+    tasks = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in tasks:
+        task.cancel()
+    if not tasks:
+        return
+    _, stubborn = await asyncio.wait(tasks, timeout=_LAST_WORDS)
+    for task in stubborn:
+        _logger.error("%r was cancelled and goes on; the process ends without it", task)
+        asyncio.tasks._unregister_task(task)
 
 
 class Server:
@@ -90,7 +71,7 @@ class Server:
         self._told = ""
 
     @property
-    def was_forced(self) -> bool:
+    def forced(self) -> bool:
         """Whether a second signal has cut the stop short."""
         return self._force.is_set()
 
@@ -113,36 +94,6 @@ class Server:
             self._force.set()
         self._stop.set()
         self._change.set()
-
-    async def cancel_rest(self) -> None:
-        """Cancel all other tasks of the loop, as `asyncio.run` would.
-
-        That waits for a task which refuses, for ever; here a second signal, or a limit in the
-        settings, leaves it behind.
-        """
-        limit = self._settings.timeout_graceful_shutdown
-        rest = asyncio.all_tasks() - {asyncio.current_task()}
-        if not rest:
-            return
-        for task in rest:
-            task.cancel()
-        with _Signals(self.stop):
-            force = asyncio.ensure_future(self._force.wait())
-            ended = asyncio.ensure_future(asyncio.wait(rest))
-            patience = None if limit is None else max(limit, _LAST_WORDS)
-            await asyncio.wait(
-                (ended, force), timeout=patience, return_when=asyncio.FIRST_COMPLETED
-            )
-        if not ended.done():
-            await asyncio.wait((ended,), timeout=_LAST_WORDS)
-        for task in (force, ended):
-            task.cancel()
-        refusing = [task for task in rest if not task.done()]
-        if refusing:
-            _logger.error("%d task(s) did not let themselves be cancelled", len(refusing))
-        for task in refusing:
-            # The runner cancels and awaits every task that asyncio knows.
-            asyncio._unregister_task(task)
 
     async def _serve(self) -> None:
         if self._app is None:

@@ -133,7 +133,9 @@ class SignalHandlers(BaseEventLoop):
             self.remove_signal_handler(sig)
         pair, self._wakeup_pair = self._wakeup_pair, None
         if pair is not None:
-            self.remove_reader(pair[0])
+            # A loop that was never closed may come here after its pair has been collected.
+            if pair[0].fileno() >= 0:
+                self.remove_reader(pair[0])
             self._set_background(0)
             for end in pair:
                 end.close()

@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 import signal
 import socket
+import subprocess
+import sys
 
 import pytest
 
 import weft as package
 
-from .support import PID_SERVER, Running, ask, weft
+from .support import LIMIT, PID_SERVER, Running, ask, environment, weft
 
 
 @pytest.fixture
@@ -193,3 +195,39 @@ def test_a_service_is_reached_at_the_port_that_was_asked_for(folder):
 def free_port():
     with socket.create_server(("127.0.0.1", 0)) as probe:
         return probe.getsockname()[1]
+
+
+def run_script(folder, text):
+    (folder / "script.py").write_text(f"import weft\n\n{text}\n")
+    return subprocess.run(
+        [sys.executable, "script.py"],
+        cwd=folder,
+        env=environment(),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=LIMIT,
+        check=False,
+    )
+
+
+def test_serve_reads_the_environment_file_as_the_command_does(folder):
+    (folder / "told.env").write_text("TOLD=yes\n")
+    (folder / "told.py").write_text(
+        "import os\n\ndef app(settings, fds):\n    print(os.environ.get('TOLD'))\n    return 0\n"
+    )
+    result = run_script(folder, "weft.serve('told:app', port=0, env_file='told.env')")
+    assert (result.stdout, result.returncode) == ("yes\n", 0)
+
+
+def test_serve_that_cannot_start_says_one_line_and_exits_with_3(folder):
+    result = run_script(folder, "weft.serve('mian:app', port=0)")
+    assert result.returncode == 3
+    assert result.stderr.count("\n") == 1
+    assert result.stderr.startswith('ERROR:    there is no module "mian"')
+
+
+def test_serve_without_a_guard_starts_no_servers_within_servers(folder):
+    result = run_script(folder, "weft.serve('script:app', port=0, workers=2)")
+    assert result.returncode == 3
+    assert "put that call under if __name__" in result.stderr

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import time
 
 import pytest
 
 from tests.support.loops import turns
-from tests.support.net import HOST, fill, listener, nonblocking_pair, pair_at
+from tests.support.net import HOST, fill, listener, nonblocking_pair, pair_at, tcp_pair
 
 
 @pytest.fixture
@@ -336,3 +337,22 @@ async def test_a_udp_socket_can_be_connected_and_used_at_once(loop):
         await turns(2)
         await loop.sock_sendall(one, b"x")
         assert await receiving == b"x"
+
+
+async def test_a_writer_that_is_done_waiting_leaves_the_loop_idle(loop):
+    """With a reader on the same descriptor the watch is level-triggered: it must not spin."""
+    ours, theirs = tcp_pair()
+    with ours, theirs:
+        ours.setblocking(False)
+        theirs.setblocking(False)
+        loop.add_reader(ours, print)
+        payload = bytes(8 << 20)
+        sending = asyncio.create_task(loop.sock_sendall(ours, payload))
+        received = 0
+        while received < len(payload):
+            received += len(await loop.sock_recv(theirs, 1 << 20))
+        await sending
+        spent = time.process_time()
+        await asyncio.sleep(0.2)
+        assert time.process_time() - spent < 0.1
+        loop.remove_reader(ours)

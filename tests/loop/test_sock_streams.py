@@ -345,3 +345,16 @@ async def test_sock_sendfile_sends_a_regular_file(loop, pair, tmp_path):
         assert await loop.sock_sendfile(ours, file, 10, 500) == 500
         assert file.tell() == 510
     assert theirs.recv(1000) == b"0123456789" * 50
+
+
+async def test_the_end_of_the_stream_may_come_with_the_last_data(loop):
+    """One edge announces both, and no other follows: recv must not wait for one."""
+    ours, theirs = tcp_pair()
+    with ours:
+        ours.setblocking(False)
+        receiving = asyncio.create_task(loop.sock_recv(ours, 100))
+        await turns(2)
+        with theirs:
+            theirs.sendall(b"the last")
+        assert await receiving == b"the last"
+        assert await loop.sock_recv(ours, 100) == b""

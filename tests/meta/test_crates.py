@@ -18,7 +18,7 @@ OURS = {"weft-protocol", "weft-python", "weft-reactor", "weft-supervisor"}
 NEVER = {
     "weft-protocol": PYTHON | OPERATING_SYSTEM | OURS,
     "weft-reactor": PYTHON | OURS,
-    "weft-supervisor": PYTHON | OURS - {"weft-reactor"},
+    "weft-supervisor": PYTHON | OURS,
 }
 # Where the kernel and CPython are called by hand; everything else is safe Rust.
 UNSAFE_ROOMS = tuple(

@@ -5,7 +5,7 @@
 
 use slab::Slab;
 
-/// Names one registration; never reused for another.
+/// Names one registration; not reused for another before 2^32 more were made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Token(u64);
 

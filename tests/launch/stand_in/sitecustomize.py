@@ -8,10 +8,10 @@ import sys
 import types
 
 
-def run(settings, fds):
+def run(settings, fds, app=None):
     from weft.importer import load_app
 
-    app = load_app(settings.app, factory=settings.factory, app_dir=settings.app_dir)
+    app = app or load_app(settings.app, factory=settings.factory, app_dir=settings.app_dir)
     return app(settings, fds)
 
 

@@ -37,7 +37,7 @@ const READ_BUFFER: usize = 256 * 1024;
 /// Queues longer than this are not walked by the cycle collector.
 const LONGEST_WALK: usize = 4096;
 
-/// The token of the waker; no registration gets it, because generations start at 1.
+/// The token of the waker; no registration gets it, because there are never 2^32 slots.
 const WAKER_TOKEN: u64 = u64::MAX;
 
 /// What is in the timer heap.

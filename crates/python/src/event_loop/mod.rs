@@ -297,5 +297,6 @@ fn wait_for<'py>(
     let future = future::new_future(event_loop)?;
     let core = event_loop.get().core(event_loop.py());
     core.wait_for_socket(socket, fd, direction, &future)?;
+    core.ask_again(fd)?;
     Ok(future)
 }

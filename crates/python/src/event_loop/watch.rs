@@ -8,7 +8,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::os::fd::RawFd;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::intern;
@@ -20,7 +20,7 @@ use rustix::io::Errno;
 use weft_reactor::registry::Token;
 use weft_reactor::sys::{Interest, Readiness};
 
-use super::core::Core;
+use super::core::{Core, Kernel};
 use super::handle::{self, Handle};
 use super::source::Source;
 use crate::error::{OsResult, is};
@@ -79,10 +79,13 @@ impl Half {
 /// A watched descriptor.
 pub(super) struct Watch {
     fd: RawFd,
+    kernel: Weak<Kernel>,
     token: Cell<Option<Token>>,
     interest: Cell<Interest>,
     read: Half,
     write: Half,
+    /// The peer has shut down its side, or the connection is gone.
+    hangup: Cell<bool>,
     /// The socket object of a watch made by `sock_*`, weakly.
     socket: Option<Py<PyWeakrefReference>>,
 }
@@ -101,13 +104,46 @@ impl Watch {
     }
 
     /// An operation has emptied (or filled) the socket: only the next edge makes it ready.
+    ///
+    /// Once the peer has shut down, a short read says nothing of the kind: the end of the
+    /// stream may have come with the same edge as the data, and is announced by no other.
     pub(super) fn exhausted(&self, direction: Direction) {
-        self.half(direction).ready.set(false);
+        if direction == Direction::Write || !self.hangup.get() {
+            self.half(direction).ready.set(false);
+        }
     }
 
     fn serves(&self, socket: &Bound<'_, PyAny>) -> bool {
         let Some(reference) = &self.socket else { return false };
         reference.bind(socket.py()).upgrade().is_some_and(|owner| owner.is(socket))
+    }
+
+    /// Whether it was made for a socket object that is gone: the number is another's now.
+    fn is_orphaned(&self, py: Python<'_>) -> bool {
+        self.socket.as_ref().is_some_and(|socket| socket.bind(py).upgrade().is_none())
+    }
+
+    /// What the kernel should report: exactly what is wanted where that is level-triggered.
+    fn wanted_interest(&self) -> Interest {
+        if self.level() || self.socket.is_none() {
+            Interest::level(self.read.wanted(), self.write.wanted())
+        } else {
+            Interest::edge()
+        }
+    }
+
+    /// A wait that has ended must not leave its condition watched: level-triggered, it would be
+    /// reported for ever.
+    fn settle(&self) {
+        let interest = self.wanted_interest();
+        if interest == self.interest.get() {
+            return;
+        }
+        if let (Some(token), Some(kernel)) = (self.token.get(), self.kernel.upgrade()) {
+            self.interest.set(interest);
+            // The descriptor may have been closed in the callback: then nothing is reported.
+            let _ = kernel.poller.modify(self.fd, token.into(), interest);
+        }
     }
 
     fn level(&self) -> bool {
@@ -117,12 +153,16 @@ impl Watch {
 
 impl Source for Watch {
     fn ready(&self, py: Python<'_>, readiness: Readiness) -> PyResult<()> {
+        if readiness.is_hangup() {
+            self.hangup.set(true);
+        }
         if readiness.is_readable() {
             self.read.fire(py)?;
         }
         if readiness.is_writable() {
             self.write.fire(py)?;
         }
+        self.settle();
         Ok(())
     }
 
@@ -152,6 +192,10 @@ impl Core {
         handle: Py<Handle>,
     ) -> PyResult<()> {
         self.refuse_adopted(py, fd)?;
+        let watch = self.watches.borrow().get(&fd).cloned();
+        if watch.as_ref().is_some_and(|watch| watch.is_orphaned(py)) {
+            self.end_socket_watch(fd);
+        }
         let watch = self.watches.borrow().get(&fd).cloned();
         let watch = match watch {
             Some(watch) => watch,
@@ -248,6 +292,16 @@ impl Core {
         self.update_watch(&watch)
     }
 
+    /// Makes the kernel report what is ready now, also if it has reported it before: for a
+    /// caller whose own look at the socket the watch has not seen.
+    pub(super) fn ask_again(&self, fd: RawFd) -> PyResult<()> {
+        let watch = self.watches.borrow().get(&fd).cloned();
+        match watch.as_ref().and_then(|watch| Some((watch.token.get()?, watch.interest.get()))) {
+            Some((token, interest)) => self.modify(fd, token, interest).or_os_error(),
+            None => Ok(()),
+        }
+    }
+
     /// Ends the watch that `sock_*` operations left on a descriptor.
     pub(super) fn end_socket_watch(&self, fd: RawFd) {
         let idle = self.watches.borrow().get(&fd).is_some_and(|watch| !watch.level());
@@ -269,10 +323,12 @@ impl Core {
     ) -> PyResult<Rc<Watch>> {
         let watch = Rc::new(Watch {
             fd,
+            kernel: Rc::downgrade(&self.kernel().or_os_error()?),
             token: Cell::new(None),
             interest: Cell::new(interest),
             read: Half::default(),
             write: Half::default(),
+            hangup: Cell::new(false),
             socket,
         });
         let token = self.register(fd, interest, Rc::clone(&watch) as Rc<dyn Source>);
@@ -294,11 +350,7 @@ impl Core {
             drop(removed);
             return Ok(());
         }
-        let interest = if watch.level() || watch.socket.is_none() {
-            Interest::level(watch.read.wanted(), watch.write.wanted())
-        } else {
-            Interest::edge()
-        };
+        let interest = watch.wanted_interest();
         if interest != watch.interest.replace(interest) {
             match self.modify(watch.fd, token, interest) {
                 // The number was closed and opened again behind our back: start afresh.

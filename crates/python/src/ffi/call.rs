@@ -121,8 +121,10 @@ pub(crate) fn in_context<'py, R>(
     let result = body();
     // SAFETY: entered above on this thread; `PyContext_Exit` refuses a context that is no
     // longer the current one.
-    if unsafe { ffi::PyContext_Exit(context.as_ptr()) } != 0 && result.is_ok() {
-        return Err(PyErr::fetch(py));
+    if unsafe { ffi::PyContext_Exit(context.as_ptr()) } != 0 {
+        // Fetched in any case: an error left behind would surface in a stranger's call.
+        let error = PyErr::fetch(py);
+        return result.and(Err(error));
     }
     result
 }

@@ -58,6 +58,8 @@ pub(super) struct AccessLog {
     /// colour.
     ask: Py<PyAny>,
     route: RefCell<Route>,
+    /// The number and colours of the stream behind the route, as they were asked for.
+    stream: Cell<Option<(i32, bool)>>,
     enabled: Cell<bool>,
     buffer: RefCell<Vec<u8>>,
     lost: Cell<u64>,
@@ -80,6 +82,7 @@ impl AccessLog {
         Ok(Self {
             ask,
             route: RefCell::new(Route::Off),
+            stream: Cell::new(None),
             enabled: Cell::new(false),
             buffer: RefCell::default(),
             lost: Cell::new(0),
@@ -90,17 +93,22 @@ impl AccessLog {
     /// Asks again where lines go.
     pub(super) fn refresh(&self, py: Python<'_>) -> PyResult<()> {
         let answer = self.ask.bind(py).call0()?;
-        let same = matches!(&*self.route.borrow(), Route::Stream { .. });
         let route = if answer.is_none() {
             Route::Off
         } else if let Ok((fd, colours)) = answer.extract::<(i32, bool)>() {
-            if same {
+            let asked = (fd, colours);
+            if self.stream.get() == Some(asked) {
                 return Ok(());
             }
-            Route::Stream { fd: crate::ffi::descriptor::duplicate(fd)?, colours }
+            let fd = crate::ffi::descriptor::duplicate(fd)?;
+            self.stream.set(Some(asked));
+            Route::Stream { fd, colours }
         } else {
             Route::Logger(answer.unbind())
         };
+        if !matches!(route, Route::Stream { .. }) {
+            self.stream.set(None);
+        }
         self.write_out();
         self.enabled.set(!matches!(route, Route::Off));
         let before = self.route.replace(route);

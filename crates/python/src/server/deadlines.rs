@@ -54,13 +54,20 @@ enum Wait {
 pub(super) struct Deadline {
     wait: Cell<Wait>,
     at: Cell<i64>,
+    /// A piece of a body has passed, in either direction.
+    earned: Cell<bool>,
     /// A request was answered: an idle connection is being kept alive.
     served: Cell<bool>,
 }
 
 impl Default for Deadline {
     fn default() -> Self {
-        Self { wait: Cell::default(), at: Cell::new(i64::MAX), served: Cell::new(false) }
+        Self {
+            wait: Cell::default(),
+            at: Cell::new(i64::MAX),
+            earned: Cell::new(false),
+            served: Cell::new(false),
+        }
     }
 }
 
@@ -70,6 +77,12 @@ impl Deadline {
     pub(super) fn restart(&self) {
         self.wait.set(Wait::Nothing);
         self.served.set(true);
+    }
+
+    /// A piece of a body has passed: the wait for the next one begins.
+    #[inline]
+    pub(super) fn earned(&self) {
+        self.earned.set(true);
     }
 
     /// Whether the wait was too long.
@@ -108,9 +121,10 @@ impl Connection {
     #[inline]
     pub(super) fn update_deadline(&self, py: Python<'_>) {
         let wait = self.wait(py);
-        // Each piece of a body earns time, in both directions; no other wait is prolonged by
-        // what trickles in.
-        if wait == self.deadline.wait.get() && !matches!(wait, Wait::Body | Wait::Write) {
+        // Each piece of a body earns time, in both directions; no wait is prolonged by anything
+        // else that trickles in.
+        let earned = self.deadline.earned.take() && matches!(wait, Wait::Body | Wait::Write);
+        if wait == self.deadline.wait.get() && !earned {
             return;
         }
         self.deadline.wait.set(wait);

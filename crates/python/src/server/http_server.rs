@@ -6,7 +6,6 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use pyo3::{PyTraverseError, PyVisit};
-use weft_reactor::sys::monotonic_ns;
 
 use super::deadlines::Sweep;
 use super::listener::Listener;
@@ -29,17 +28,18 @@ impl HttpServer {
     pub(super) fn sweep(slf: &Bound<'_, Self>) -> PyResult<()> {
         let py = slf.py();
         let server = slf.get().server(py);
-        let now = monotonic_ns();
+        // The clock by which deadlines are set: what a slow handler took is not the peer's time.
+        let now = server.core(py).turn_time();
         let mut connections = server.all_connections();
         connections.retain(|connection| connection.deadline.is_over(now));
-        for connection in connections {
-            connection.contain(py, connection.overdue(py))?;
-        }
+        let ended = connections
+            .iter()
+            .try_for_each(|connection| connection.contain(py, connection.overdue(py)));
         server.look_around(py);
         if server.keep_sweeping() {
             Sweep::arm(slf);
         }
-        Ok(())
+        ended
     }
 }
 

@@ -156,6 +156,7 @@ impl Connection {
                     self.begin(py, &head)?;
                 }
                 Event::Body { data, last } => {
+                    self.deadline.earned();
                     ending = last;
                     self.take_body(py, data, last)?;
                 }

@@ -16,6 +16,7 @@ use weft_reactor::sys::{Interest, Readiness, monotonic_ns, socket};
 
 use super::connection::{Accepted, Connection, address_parts};
 use super::http_server::HttpServer;
+use crate::error::is;
 use crate::event_loop::{Deferred, Source};
 
 /// Connections taken in one turn: those that are open must have their turn too.
@@ -122,12 +123,13 @@ impl Source for Listener {
             match self.accept(py) {
                 Ok(()) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
-                Err(error) if is_shortage(&error) => {
+                // The connection was over before it began (accept(2): network errors are to be
+                // treated like EAGAIN).
+                Err(error) if is_transient(&error) => {}
+                Err(error) => {
                     self.pause(py, &error);
                     return Ok(());
                 }
-                // The connection was over before it began.
-                Err(_) => {}
             }
         }
         Ok(())
@@ -167,10 +169,21 @@ impl Deferred for Resume {
     }
 }
 
-fn is_shortage(error: &io::Error) -> bool {
-    [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM]
-        .iter()
-        .any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
+fn is_transient(error: &io::Error) -> bool {
+    [
+        Errno::CONNABORTED,
+        Errno::PROTO,
+        Errno::NETDOWN,
+        Errno::NOPROTOOPT,
+        Errno::HOSTDOWN,
+        Errno::NONET,
+        Errno::HOSTUNREACH,
+        Errno::OPNOTSUPP,
+        Errno::NETUNREACH,
+        Errno::PERM,
+    ]
+    .iter()
+    .any(|errno| is(error, *errno))
 }
 
 fn address_of(py: Python<'_>, local: SocketAddrAny) -> PyResult<Address> {

@@ -225,11 +225,17 @@ impl Connection {
 
     /// Writes bytes that belong to no response: `100 Continue`.
     pub(super) fn write_interim(&self, py: Python<'_>, bytes: &[u8]) -> PyResult<()> {
-        // A head may have been begun by now; an interim response comes before it.
-        if self.output.held.get() != NOTHING_HELD {
-            return Ok(());
+        let held = self.output.held.get();
+        let mut buffer = self.output.buffer.borrow_mut();
+        if held == NOTHING_HELD {
+            buffer.extend_from_slice(bytes);
+        } else {
+            // A head has been begun, and has not left: an interim response comes before it.
+            let before = held.min(buffer.len());
+            buffer.splice(before..before, bytes.iter().copied());
+            self.output.held.set(before + bytes.len());
         }
-        self.output.buffer.borrow_mut().extend_from_slice(bytes);
+        drop(buffer);
         self.flush_soon(py)
     }
 
@@ -263,12 +269,21 @@ impl Connection {
             return Ok(());
         }
         let result = self.output.send_buffer(self.fd);
-        self.after_sending(py, result)
+        self.after_sending(py, result)?;
+        if self.output.has_backlog() {
+            // From here on it is the peer that is waited for.
+            self.update_deadline(py);
+        }
+        Ok(())
     }
 
     /// Sends more of what the socket had not taken.
     pub(super) fn write_backlog(&self, py: Python<'_>) -> PyResult<()> {
+        let before = self.output.backlog.borrow().len();
         let result = self.output.send_backlog(self.fd);
+        if self.output.backlog.borrow().len() < before {
+            self.deadline.earned();
+        }
         self.after_sending(py, result)?;
         self.update_deadline(py);
         Ok(())

@@ -202,7 +202,9 @@ pub(super) fn fatal_error(
     } else {
         let protocol = state.protocol(py);
         let details = protocol_details(transport.as_any(), protocol.as_ref())?;
-        failed(event_loop, error.clone_ref(py), message, &details)?;
+        let reported = failed(event_loop, error.clone_ref(py), message, &details);
+        force_close(transport, Some(error));
+        return reported;
     }
     force_close(transport, Some(error));
     Ok(())

@@ -30,25 +30,24 @@ impl Connection {
     }
 
     /// Makes the descriptor a Python socket object, if it is not one yet.
-    fn into_python(self, py: Python<'_>) -> PyResult<Self> {
-        match self {
-            Connection::Native(fd, _) => {
-                let arguments = PyDict::new(py);
-                arguments.set_item("fileno", fd.as_raw_fd())?;
-                let class = py.import("socket")?.getattr("socket")?;
-                let object = class.call((), Some(&arguments))?;
-                // The socket object owns the number from here on.
-                socket::into_raw(fd);
-                object.call_method1("setblocking", (false,))?;
-                Ok(Connection::Python(object.unbind()))
-            }
-            other => Ok(other),
+    fn become_python(&mut self, py: Python<'_>) -> PyResult<()> {
+        let Connection::Native(fd, _) = &*self else { return Ok(()) };
+        let arguments = PyDict::new(py);
+        arguments.set_item("fileno", fd.as_raw_fd())?;
+        let class = py.import("socket")?.getattr("socket")?;
+        let object = class.call((), Some(&arguments))?;
+        // The socket object owns the number from here on.
+        let owned = std::mem::replace(self, Connection::Python(object.clone().unbind()));
+        if let Connection::Native(fd, _) = owned {
+            socket::into_raw(fd);
         }
+        object.call_method1("settimeout", (0,)).map(drop)
     }
 
     /// The Python socket object, made if there is none.
-    pub(super) fn into_socket(self, py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
-        match self.into_python(py)? {
+    pub(super) fn into_socket(mut self, py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
+        self.become_python(py)?;
+        match self {
             Connection::Python(socket) => Ok(socket.into_bound(py)),
             _ => Err(PyOSError::new_err("the connection is closed")),
         }
@@ -74,18 +73,18 @@ impl Connection {
 }
 
 /// Fills `extra` with `socket`, `sockname` and `peername`, as asyncio's transports have them,
-/// where the caller has not given them, and returns the connection as a Python socket.
+/// where the caller has not given them; the connection becomes a Python socket.
 pub(super) fn describe(
     py: Python<'_>,
-    connection: Connection,
+    connection: &mut Connection,
     extra: &Bound<'_, PyDict>,
-) -> PyResult<Connection> {
-    let peer = match &connection {
+) -> PyResult<()> {
+    let peer = match &*connection {
         Connection::Native(_, Some(address)) => Some(internet_address(py, address)?),
         _ => None,
     };
-    let connection = connection.into_python(py)?;
-    let Connection::Python(socket) = &connection else { return Ok(connection) };
+    connection.become_python(py)?;
+    let Connection::Python(socket) = &*connection else { return Ok(()) };
     let socket = socket.bind(py);
     let wrapped = py.import("asyncio.trsock")?.getattr("TransportSocket")?.call1((socket,))?;
     extra.set_item("socket", wrapped)?;
@@ -99,7 +98,7 @@ pub(super) fn describe(
         };
         extra.set_item("peername", peer)?;
     }
-    Ok(connection)
+    Ok(())
 }
 
 /// `(host, port)` or `(host, port, flowinfo, scope_id)`.

@@ -165,10 +165,10 @@ impl SocketTransport {
         let py = event_loop.py();
         let fd = Connection::descriptor(sock)?;
         socket::set_nodelay(fd);
-        let connection = Connection::Python(sock.clone().unbind());
+        let mut connection = Connection::Python(sock.clone().unbind());
         // Asked for now: the peer of a connection that breaks has no address any more.
         let info = extra.map_or_else(|| Ok(PyDict::new(py)), |extra| extra.copy())?;
-        let connection = connection::describe(py, connection, &info)?;
+        connection::describe(py, &mut connection, &info)?;
         let state = State::new(event_loop, call::copy_context(py)?, connection, fd);
         state.extra.replace(Some(info.unbind()));
         state.extra_is_complete.set(true);
@@ -294,8 +294,11 @@ impl SocketTransport {
             }
         };
         if !state.extra_is_complete.replace(true) {
-            let connection = state.connection.replace(Connection::Closed);
-            state.connection.replace(connection::describe(py, connection, &extra)?);
+            // Taken out, because Python code runs meanwhile; put back whatever comes of it.
+            let mut connection = state.connection.replace(Connection::Closed);
+            let described = connection::describe(py, &mut connection, &extra);
+            state.connection.replace(connection);
+            described?;
         }
         Ok(extra)
     }

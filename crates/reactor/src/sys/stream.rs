@@ -28,7 +28,7 @@ pub fn write_within(stream: impl AsFd, bytes: &[u8], patience: Duration) -> usiz
         if !is_writable(&stream, patience.saturating_sub(start.elapsed())) {
             break;
         }
-        match write(&stream, rest.get(..step).unwrap_or(rest)) {
+        match write(&stream, whole_lines(rest, step)) {
             Ok(count) => written += count,
             Err(Errno::INTR) => {}
             Err(Errno::AGAIN) => break,
@@ -36,6 +36,16 @@ pub fn write_within(stream: impl AsFd, bytes: &[u8], patience: Duration) -> usiz
         }
     }
     written
+}
+
+/// As many whole lines of `bytes` as fit into `room`: what another writer of the same pipe says
+/// meanwhile shall not stand in the middle of one. A line that does not fit is cut.
+fn whole_lines(bytes: &[u8], room: usize) -> &[u8] {
+    let Some(fitting) = bytes.get(..room) else { return bytes };
+    match fitting.iter().rposition(|byte| *byte == b'\n') {
+        Some(end) => &fitting[..=end],
+        None => fitting,
+    }
 }
 
 fn is_writable(stream: &impl AsFd, patience: Duration) -> bool {
@@ -55,6 +65,13 @@ fn is_writable(stream: &impl AsFd, patience: Duration) -> bool {
 mod tests {
     use super::*;
     use std::io::Read;
+
+    #[test]
+    fn lines_are_cut_only_when_they_do_not_fit() {
+        assert_eq!(whole_lines(b"one\ntwo\n", 8), b"one\ntwo\n");
+        assert_eq!(whole_lines(b"one\ntwo\n", 6), b"one\n");
+        assert_eq!(whole_lines(b"one\ntwo\n", 3), b"one");
+    }
 
     #[test]
     fn a_pipe_takes_what_it_has_room_for_and_no_more() {
