@@ -11,7 +11,7 @@ import logging
 import os
 import signal
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from weft import _core, importer, logs
@@ -36,25 +36,8 @@ def run(settings: _core.Settings, fds: Sequence[int], app: Any = None) -> int:
         try:
             runner.run(server.serve())
         finally:
-            runner.run(_dismiss_tasks())
+            runner.run(server.dismiss_tasks())
     return int(server.forced)
-
-
-async def _dismiss_tasks() -> None:
-    """Cancel what is left, and wait a moment for it to tidy up, but not for ever.
-
-    A runner waits until every task has ended, and a task may refuse to: it is taken off the
-    books, so that the process can end.
-    """
-    tasks = asyncio.all_tasks() - {asyncio.current_task()}
-    for task in tasks:
-        task.cancel()
-    if not tasks:
-        return
-    _, stubborn = await asyncio.wait(tasks, timeout=_LAST_WORDS)
-    for task in stubborn:
-        _logger.error("%r was cancelled and goes on; the process ends without it", task)
-        asyncio.tasks._unregister_task(task)
 
 
 class Server:
@@ -87,6 +70,31 @@ class Server:
                 self._native.close()
             for fd in self._fds:
                 os.close(fd)
+
+    async def dismiss_tasks(self) -> None:
+        """Cancel what else runs in this loop, and wait until it has tidied up.
+
+        A runner would wait for ever if a task refuses to end. A second signal, or the limit in
+        the settings, takes it off the books, so that the process can end.
+        """
+        tasks = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in tasks:
+            task.cancel()
+        limit = self._settings.timeout_graceful_shutdown
+        patience = None if limit is None else max(limit, _LAST_WORDS)
+        with _Signals(self.stop):
+            force = asyncio.ensure_future(self._force.wait())
+            ended = asyncio.ensure_future(_all_done(tasks))
+            await asyncio.wait(
+                (force, ended), timeout=patience, return_when=asyncio.FIRST_COMPLETED
+            )
+        await asyncio.wait((ended,), timeout=_LAST_WORDS)
+        for waiting in (force, ended):
+            waiting.cancel()
+        for task in tasks:
+            if not task.done():
+                _logger.error("%r was cancelled and goes on; the process ends without it", task)
+                asyncio._unregister_task(task)
 
     def stop(self) -> None:
         """Begin a clean stop; called again, an immediate one. To be called in the loop."""
@@ -202,6 +210,11 @@ class Server:
             task.result()
         else:
             task.cancel()
+
+
+async def _all_done(tasks: Collection[asyncio.Task[Any]]) -> None:
+    if tasks:
+        await asyncio.wait(tasks)
 
 
 def _nowhere() -> None:
