@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import pathlib
+import resource
+import select
+
 import pytest
 
 from tests.server.wire import request
+from tests.support.program import CODE_AFTER_SIGTERM
 
 
 @pytest.fixture(scope="module")
@@ -183,8 +189,6 @@ def test_a_deep_pipeline_is_answered_while_it_is_sent(server):
 
 def exchange(wire, data: bytes, least: int) -> bytes:
     """Send and receive at once, until so many answers are there."""
-    import select
-
     received = bytearray()
     view = memoryview(data)
     while received.count(b"five!") * 5 < least:
@@ -225,3 +229,30 @@ def test_a_thousand_connections_are_served_side_by_side(server):
     finally:
         for wire in wires:
             wire.close()
+
+
+def test_a_server_without_descriptors_waits_for_some(run):
+    """It must neither spin nor give up: clients that come meanwhile are served later."""
+    with run("connections:app") as service:
+        service.ask("/")
+        limit = service.descriptors() + 20
+        resource.prlimit(service.pid, resource.RLIMIT_NOFILE, (limit, limit))
+        wires = [service.connect() for _ in range(40)]
+        for wire in wires:
+            wire.send(request("GET", "/length"))
+        assert wires[0].response().body == b"five!"
+        before = cpu_seconds(service.pid)
+        assert not wires[-1].is_readable(1.0), "it was accepted in spite of the limit"
+        assert cpu_seconds(service.pid) - before < 0.3, "the server spins"
+        for wire in wires[:25]:
+            wire.close()
+        for wire in wires[25:]:
+            assert wire.response().body == b"five!"
+            wire.close()
+        assert service.ask("/length").body == b"five!"
+        assert service.terminate() == CODE_AFTER_SIGTERM
+
+
+def cpu_seconds(pid: int) -> float:
+    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

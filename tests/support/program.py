@@ -39,14 +39,20 @@ class Program:
         directory: pathlib.Path,
         environment: Mapping[str, str] | None = None,
         errors: IO[str] | None = None,
+        python: bool = False,
     ) -> None:
-        """`errors` takes what the program writes to stderr, which is else a part of the log."""
+        """`errors` takes what the program writes to stderr, which is else a part of the log.
+
+        With `python`, the arguments are the interpreter's, and a server is started by them.
+        """
         self._lines: list[str] = []
         self._ended = False
         self._news = threading.Condition()
+        executable = pathlib.Path(sys.executable)
+        program = executable if python else executable.with_name(SERVER)
         inherited = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
         self._process = subprocess.Popen(
-            [pathlib.Path(sys.executable).with_name(SERVER), *arguments],
+            [program, *arguments],
             cwd=directory,
             env=inherited | {"PYTHONUNBUFFERED": "1"} | dict(environment or {}),
             stdin=subprocess.DEVNULL,
