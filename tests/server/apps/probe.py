@@ -1,6 +1,6 @@
-"""Answers every request with what it was, and remembers every path that it has seen.
+"""Answers every request with what it was, and remembers the paths that it should not have seen.
 
-`/ignore` answers without looking at the body; `/seen` tells the paths, itself not among them.
+`/ignore` answers without looking at the body; `/seen` tells the paths with "smuggled" in them.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ async def app(scope, receive, send):
     if path == "/seen":
         await answer_json(send, seen)
         return
-    seen.append(path)
+    if "smuggled" in path:
+        seen.append(path)
     body = b"" if path == "/ignore" else await read_body(receive)
     if body is None:
         return  # the request was cut short: there is nobody to answer
