@@ -20,9 +20,12 @@ from weft.lifespan import Lifespan
 
 __all__ = ["Server", "run"]
 
+# As in the table of exit codes of crates/supervisor.
+CLEAN, FORCED = 0, 1
+
 _logger = logging.getLogger(logs.ERROR)
 
-# How long, in seconds, applications may tidy up when they are told that nobody waits any more.
+# How long applications may tidy up when they have been told that nobody waits any more.
 _LAST_WORDS = 0.5
 
 
@@ -33,28 +36,16 @@ def run(settings: _core.Settings, fds: Sequence[int], app: Any = None) -> int:
     """
     server = Server(settings, fds, app)
     with asyncio.Runner(loop_factory=EventLoop) as runner:
-        try:
-            runner.run(server.serve())
-        finally:
-            runner.run(_dismiss_tasks())
-    return int(server.forced)
+        runner.run(_serve_alone(server))
+    return FORCED if server.was_forced else CLEAN
 
 
-async def _dismiss_tasks() -> None:
-    """Cancel what is left, and wait a moment for it to tidy up, but not for ever.
-
-    A runner waits until every task has ended, and a task may refuse to: it is taken off the
-    books, so that the process can end.
-    """
-    tasks = asyncio.all_tasks() - {asyncio.current_task()}
-    for task in tasks:
-        task.cancel()
-    if not tasks:
-        return
-    _, stubborn = await asyncio.wait(tasks, timeout=_LAST_WORDS)
-    for task in stubborn:
-        _logger.error("%r was cancelled and goes on; the process ends without it", task)
-        asyncio.tasks._unregister_task(task)
+async def _serve_alone(server: Server) -> None:
+    """Serve in a loop that runs for nothing else: what is left in the end is the application's."""
+    try:
+        await server.serve()
+    finally:
+        await server.cancel_rest()
 
 
 class Server:
@@ -71,7 +62,7 @@ class Server:
         self._told = ""
 
     @property
-    def forced(self) -> bool:
+    def was_forced(self) -> bool:
         """Whether a second signal has cut the stop short."""
         return self._force.is_set()
 
@@ -94,6 +85,36 @@ class Server:
             self._force.set()
         self._stop.set()
         self._change.set()
+
+    async def cancel_rest(self) -> None:
+        """Cancel all other tasks of the loop, as `asyncio.run` would.
+
+        That waits for a task which refuses, for ever; here a second signal, or a limit in the
+        settings, leaves it behind.
+        """
+        limit = self._settings.timeout_graceful_shutdown
+        rest = asyncio.all_tasks() - {asyncio.current_task()}
+        if not rest:
+            return
+        for task in rest:
+            task.cancel()
+        with _Signals(self.stop):
+            force = asyncio.ensure_future(self._force.wait())
+            ended = asyncio.ensure_future(asyncio.wait(rest))
+            patience = None if limit is None else max(limit, _LAST_WORDS)
+            await asyncio.wait(
+                (ended, force), timeout=patience, return_when=asyncio.FIRST_COMPLETED
+            )
+        if not ended.done():
+            await asyncio.wait((ended,), timeout=_LAST_WORDS)
+        for task in (force, ended):
+            task.cancel()
+        refusing = [task for task in rest if not task.done()]
+        if refusing:
+            _logger.error("%d task(s) did not let themselves be cancelled", len(refusing))
+        for task in refusing:
+            # The runner cancels and awaits every task that asyncio knows.
+            asyncio._unregister_task(task)
 
     async def _serve(self) -> None:
         if self._app is None:

@@ -143,6 +143,7 @@ def test_a_startup_that_fails_ends_with_its_reason_and_3(run, app, reason, mode)
         assert "running on" not in service.log
         assert last_line(service).startswith("ERROR: ")
         assert reason in last_line(service)
+        assert service.log.count("Traceback (most recent call last)") == (app == "fails_long")
 
 
 def test_a_startup_that_raises_ends_with_its_reason_and_3(run):

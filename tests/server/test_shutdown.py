@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import socket
+import time
 
 import pytest
 
@@ -54,6 +55,17 @@ def test_a_request_in_flight_is_finished(start, number, tmp_path):
         wire.expect_end()
         assert start.wait() == 0
     assert start.log.index("one has finished") < start.log.index("lifespan shutdown")
+
+
+def test_a_client_that_keeps_its_end_open_does_not_delay_the_stop(start, tmp_path):
+    """Pooled clients see that the server has closed only when they need the connection."""
+    with begin(start, "/gate?open") as wire:
+        stop(start)
+        (tmp_path / "open").touch()
+        assert wire.response().closes
+        since = time.monotonic()
+        assert start.wait() == 0
+        assert time.monotonic() - since < 1.5
 
 
 def test_many_requests_in_flight_are_finished(start, tmp_path):
@@ -157,6 +169,14 @@ def test_a_second_signal_forces_the_end_with_1(start):
         start.signal(signal.SIGTERM)
         assert start.wait() == 1
     assert "endless cleaned up" in start.log
+
+
+def test_a_second_signal_does_not_wait_for_the_limit(run):
+    server = run("stopping:app", "--timeout-graceful-shutdown", "60")
+    with server as service, begin(service, "/never?endless"):
+        stop(service)
+        service.signal(signal.SIGINT)
+        assert service.wait() == 1
 
 
 @pytest.mark.parametrize("number", SIGNALS)

@@ -212,12 +212,12 @@ impl Connection {
 
     /// The last byte has left: closes, at once or after the peer.
     pub(super) fn hang_up(&self, py: Python<'_>) -> PyResult<()> {
-        let unread = self.readable.get()
-            || !self.leftover.borrow().is_empty()
+        let unfinished = !self.leftover.borrow().is_empty()
             || matches!(
                 self.decoder.borrow().phase(),
                 http1::Phase::Body | http1::Phase::Failed | http1::Phase::Head
             );
+        let unread = unfinished || self.readable.get();
         if self.ended.get() || !unread || socket::shutdown(self.fd, socket::Half::Write).is_err() {
             return self.close(py);
         }
@@ -225,7 +225,10 @@ impl Connection {
         self.discarded.set(0);
         self.leftover.take();
         self.update_deadline(py);
-        self.linger(py)
+        self.linger(py)?;
+        // `readable` is a guess: where nothing came there is nothing to wait for, and a client
+        // that keeps its end open must not delay a stop.
+        if !unfinished && self.discarded.get() == 0 { self.close(py) } else { Ok(()) }
     }
 
     /// Answers 500 in the application's place.

@@ -3,7 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-use pyo3::exceptions::PyRuntimeError;
+use pyo3::exceptions::{PyException, PyRuntimeError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -278,9 +278,17 @@ impl Server {
         server: &Py<HttpServer>,
         line: &Line<'_>,
     ) -> PyResult<()> {
-        if let Noted::Waiting = self.access_log.note(py, line)? {
-            let flush = Box::new(FlushAccessLog(server.clone_ref(py)));
-            self.core(py).set_alarm(monotonic_ns() + LONGEST_WAIT_NS, flush);
+        match self.access_log.note(py, line) {
+            Ok(Noted::Done) => {}
+            Ok(Noted::Waiting) => {
+                let flush = Box::new(FlushAccessLog(server.clone_ref(py)));
+                self.core(py).set_alarm(monotonic_ns() + LONGEST_WAIT_NS, flush);
+            }
+            // A handler of the application's own has failed: that costs its line, not a response.
+            Err(error) if error.is_instance_of::<PyException>(py) => {
+                self.error_log.exception(py, "Exception in the access log\n", error);
+            }
+            Err(error) => return Err(error),
         }
         Ok(())
     }
