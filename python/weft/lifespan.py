@@ -9,7 +9,7 @@ import asyncio
 import logging
 import traceback
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any, Literal, NoReturn
+from typing import Any, Literal
 
 from weft._core import StartupError
 
@@ -57,21 +57,16 @@ class Lifespan:
         if self._started.done():
             failure = self._started.result()
             if failure is not None:
-                await self._fail(failure)
+                await asyncio.wait([self._task], timeout=1.0)
+                if self._task.done() and not self._task.cancelled():
+                    self._task.exception()  # it is what the message tells: retrieved
+                error = StartupError(_sentence("Application startup failed", failure))
+                if "\n" in failure.strip():
+                    error.add_note(failure.rstrip())
+                raise error
         else:
             self._explain()
         _logger.info("Application startup complete.")
-
-    async def _fail(self, reason: str) -> NoReturn:
-        """The application has said that its startup failed; frameworks then raise as well."""
-        assert self._task is not None
-        await asyncio.wait([self._task], timeout=1.0)
-        if self._task.done() and not self._task.cancelled():
-            self._task.exception()  # the reason once more: asyncio need not report it
-        failure = StartupError(_sentence("Application startup failed", reason))
-        if "\n" in reason.strip():
-            failure.add_note(reason.rstrip())
-        raise failure
 
     def _explain(self) -> None:
         """The application has ended before its startup was complete."""

@@ -11,7 +11,7 @@ import logging
 import os
 import signal
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from weft import _core, importer, logs
@@ -20,12 +20,9 @@ from weft.lifespan import Lifespan
 
 __all__ = ["Server", "run"]
 
-# As in the table of exit codes of crates/supervisor.
-CLEAN, FORCED = 0, 1
-
 _logger = logging.getLogger(logs.ERROR)
 
-# How long applications may tidy up when they have been told that nobody waits any more.
+# How long, in seconds, applications may tidy up when they are told that nobody waits any more.
 _LAST_WORDS = 0.5
 
 
@@ -36,16 +33,11 @@ def run(settings: _core.Settings, fds: Sequence[int], app: Any = None) -> int:
     """
     server = Server(settings, fds, app)
     with asyncio.Runner(loop_factory=EventLoop) as runner:
-        runner.run(_serve_alone(server))
-    return FORCED if server.was_forced else CLEAN
-
-
-async def _serve_alone(server: Server) -> None:
-    """Serve in a loop that runs for nothing else: what is left in the end is the application's."""
-    try:
-        await server.serve()
-    finally:
-        await server.cancel_rest()
+        try:
+            runner.run(server.serve())
+        finally:
+            runner.run(server.dismiss_tasks())
+    return int(server.forced)
 
 
 class Server:
@@ -62,7 +54,7 @@ class Server:
         self._told = ""
 
     @property
-    def was_forced(self) -> bool:
+    def forced(self) -> bool:
         """Whether a second signal has cut the stop short."""
         return self._force.is_set()
 
@@ -79,42 +71,37 @@ class Server:
             for fd in self._fds:
                 os.close(fd)
 
+    async def dismiss_tasks(self) -> None:
+        """Cancel what else runs in this loop, and wait until it has tidied up.
+
+        A runner would wait for ever if a task refuses to end. A second signal, or the limit in
+        the settings, takes it off the books, so that the process can end.
+        """
+        tasks = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in tasks:
+            task.cancel()
+        limit = self._settings.timeout_graceful_shutdown
+        patience = None if limit is None else max(limit, _LAST_WORDS)
+        with _Signals(self.stop):
+            force = asyncio.ensure_future(self._force.wait())
+            ended = asyncio.ensure_future(_all_done(tasks))
+            await asyncio.wait(
+                (force, ended), timeout=patience, return_when=asyncio.FIRST_COMPLETED
+            )
+        await asyncio.wait((ended,), timeout=_LAST_WORDS)
+        for waiting in (force, ended):
+            waiting.cancel()
+        for task in tasks:
+            if not task.done():
+                _logger.error("%r was cancelled and goes on; the process ends without it", task)
+                asyncio._unregister_task(task)
+
     def stop(self) -> None:
         """Begin a clean stop; called again, an immediate one. To be called in the loop."""
         if self._stop.is_set():
             self._force.set()
         self._stop.set()
         self._change.set()
-
-    async def cancel_rest(self) -> None:
-        """Cancel all other tasks of the loop, as `asyncio.run` would.
-
-        That waits for a task which refuses, for ever; here a second signal, or a limit in the
-        settings, leaves it behind.
-        """
-        limit = self._settings.timeout_graceful_shutdown
-        rest = asyncio.all_tasks() - {asyncio.current_task()}
-        if not rest:
-            return
-        for task in rest:
-            task.cancel()
-        with _Signals(self.stop):
-            force = asyncio.ensure_future(self._force.wait())
-            ended = asyncio.ensure_future(asyncio.wait(rest))
-            patience = None if limit is None else max(limit, _LAST_WORDS)
-            await asyncio.wait(
-                (ended, force), timeout=patience, return_when=asyncio.FIRST_COMPLETED
-            )
-        if not ended.done():
-            await asyncio.wait((ended,), timeout=_LAST_WORDS)
-        for task in (force, ended):
-            task.cancel()
-        refusing = [task for task in rest if not task.done()]
-        if refusing:
-            _logger.error("%d task(s) did not let themselves be cancelled", len(refusing))
-        for task in refusing:
-            # The runner cancels and awaits every task that asyncio knows.
-            asyncio._unregister_task(task)
 
     async def _serve(self) -> None:
         if self._app is None:
@@ -223,6 +210,11 @@ class Server:
             task.result()
         else:
             task.cancel()
+
+
+async def _all_done(tasks: Collection[asyncio.Task[Any]]) -> None:
+    if tasks:
+        await asyncio.wait(tasks)
 
 
 def _nowhere() -> None:

@@ -160,6 +160,26 @@ def test_tasks_of_the_application_are_cancelled_behind_the_lifespan(start):
     assert start.log.index("lifespan shutdown") < start.log.index("spawned task was cancelled")
 
 
+def test_a_task_of_the_application_may_take_its_time_to_tidy_up(start, tmp_path):
+    """As under `asyncio.run`: nobody has set a limit."""
+    start.ask("/spawn-slow")
+    start.signal(signal.SIGTERM)
+    start.said("tidying up")
+    time.sleep(1)  # longer than a server would wait that has a patience of its own
+    (tmp_path / "tidy").touch()
+    assert start.wait() == 0
+    assert "tidied up" in start.log
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_second_signal_ends_the_tidying_up(start, number):
+    start.ask("/spawn-slow")
+    start.signal(number)
+    start.said("tidying up")
+    start.signal(number)
+    assert start.wait() == 1
+
+
 # that does not finish
 
 

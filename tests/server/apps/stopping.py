@@ -122,3 +122,19 @@ async def spawn(scope, receive, send):
 
     app.spawned = asyncio.create_task(work())
     await answer(send, b"spawned")
+
+
+@app.at("/spawn-slow")
+async def spawn_slow(scope, receive, send):
+    """A task of the application's own that takes its time to tidy up."""
+
+    async def work():
+        try:
+            await asyncio.Event().wait()
+        finally:
+            say("tidying up")
+            await file("tidy")
+            say("tidied up")
+
+    app.spawned = asyncio.create_task(work())
+    await answer(send, b"spawned")

@@ -152,8 +152,8 @@ fn method_name<'py>(py: Python<'py>, method: &str) -> Bound<'py, PyString> {
         "DELETE" => intern!(py, "DELETE").clone(),
         "HEAD" => intern!(py, "HEAD").clone(),
         "OPTIONS" => intern!(py, "OPTIONS").clone(),
-        // ASGI wants upper case. To HTTP "get" is another method than "GET" (RFC 9110 section
-        // 9.1), but no method is registered that this could confuse.
+        // ASGI has the name in upper case. Methods are case-sensitive (RFC 9110, 9.1), but an
+        // application that compares with "GET" must not be passed by with "get".
         other => PyString::new(py, &other.to_ascii_uppercase()),
     }
 }
