@@ -189,6 +189,17 @@ impl State {
         self.wake_receivers(py)
     }
 
+    /// The application is being told that its client has gone. One that has closed only its half
+    /// is still there, but what the application sends from now on is no answer: frameworks end a
+    /// stream where it stands, and it would look whole. So the connection ends as well.
+    pub(super) fn abandon_half_closed(&self, py: Python<'_>) -> PyResult<()> {
+        let connection = self.connection.borrow().clone();
+        match connection {
+            Some(connection) if connection.hangup.get() => connection.close(py),
+            _ => Ok(()),
+        }
+    }
+
     /// There is news for those who wait in `receive()`.
     pub(super) fn wake_receivers(&self, py: Python<'_>) -> PyResult<()> {
         if self.receivers.borrow().is_empty() {

@@ -54,6 +54,7 @@ pub(super) fn next_message<'py>(exchange: &Bound<'py, Exchange>) -> PyResult<Nex
         return Ok(Next::Message(message));
     }
     if state.disconnected.get() {
+        state.abandon_half_closed(py)?;
         let message = PyDict::new(py);
         message.set_item(intern!(py, "type"), intern!(py, "http.disconnect"))?;
         return Ok(Next::Message(message));
