@@ -223,6 +223,20 @@ def test_is_disconnected_notices_that_the_client_has_left(tmp_path):
         assert service.terminate() == CODE_AFTER_SIGTERM
 
 
+@pytest.mark.parametrize("path", ["/", "/sync", "/stream", "/stream-sync", "/static/large.bin"])
+def test_a_client_that_has_closed_its_half_never_takes_a_part_for_the_whole(server, path):
+    """Frameworks take it for gone, and end a stream where it stands: then it must be cut off."""
+    whole = server.ask(path).body
+    with server.connect() as wire:
+        wire.send(request("GET", path))
+        wire.half_close()
+        try:
+            response = wire.response()
+        except (EOFError, ConnectionResetError):
+            return
+    assert (response.status, response.body) == (200, whole)
+
+
 # curl
 
 
