@@ -18,7 +18,7 @@ use super::future;
 use super::watch::Direction;
 use crate::error::os_error;
 use crate::ffi::buffer::{View, bytes_with};
-use crate::ffi::coroutine::{Awaitable, Step, stop_iteration, thrown};
+use crate::ffi::coroutine::{Awaitable, Step, thrown};
 use crate::ffi::gil::GilBound;
 
 enum Operation {
@@ -167,17 +167,14 @@ impl SocketOperation {
     }
 
     fn __next__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
-        match Self::step(slf)? {
-            Step::Yield(future) => Ok(future),
-            Step::Return(value) => Err(stop_iteration(&value)),
-        }
+        Self::next(slf)
     }
 
     fn send<'py>(
         slf: &Bound<'py, Self>,
         _value: &Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        Self::__next__(slf)
+        Self::next(slf)
     }
 
     #[pyo3(signature = (kind, value=None, traceback=None))]

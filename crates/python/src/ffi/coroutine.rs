@@ -22,6 +22,14 @@ pub(crate) enum Step<'py> {
 pub(crate) trait Awaitable: pyo3::PyClass {
     /// Goes on until the next suspension or the end.
     fn step<'py>(slf: &Bound<'py, Self>) -> PyResult<Step<'py>>;
+
+    /// A step as `__next__` and `send` report it: the end is a `StopIteration`.
+    fn next<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        match Self::step(slf)? {
+            Step::Yield(future) => Ok(future),
+            Step::Return(value) => Err(stop_iteration(&value)),
+        }
+    }
 }
 
 /// Gives the class of `T` an `am_send` slot. Call once, when the module is made.

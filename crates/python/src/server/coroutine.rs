@@ -115,17 +115,14 @@ impl Exchange {
     }
 
     fn __next__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
-        match Self::step(slf)? {
-            Step::Yield(future) => Ok(future),
-            Step::Return(value) => Err(stop_iteration(&value)),
-        }
+        Self::next(slf)
     }
 
     fn send<'py>(
         slf: &Bound<'py, Self>,
         _value: &Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        Self::__next__(slf)
+        Self::next(slf)
     }
 
     #[pyo3(signature = (kind, value=None, traceback=None))]

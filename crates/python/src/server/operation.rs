@@ -10,7 +10,7 @@ use pyo3::{PyTraverseError, PyVisit};
 use super::coroutine::Exchange;
 use super::receive;
 use crate::event_loop::block_on;
-use crate::ffi::coroutine::{Awaitable, Step, stop_iteration, thrown};
+use crate::ffi::coroutine::{Awaitable, Step, thrown};
 
 /// What is awaited.
 enum Kind {
@@ -76,17 +76,14 @@ impl Operation {
     }
 
     fn __next__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
-        match Self::step(slf)? {
-            Step::Yield(future) => Ok(future),
-            Step::Return(value) => Err(stop_iteration(&value)),
-        }
+        Self::next(slf)
     }
 
     fn send<'py>(
         slf: &Bound<'py, Self>,
         _value: &Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        Self::__next__(slf)
+        Self::next(slf)
     }
 
     #[pyo3(signature = (kind, value=None, traceback=None))]
