@@ -1,14 +1,15 @@
 //! Bytes waiting for a socket.
 //!
-//! Small writes are copied together so that they leave in one `send`; a large immutable
-//! buffer is kept by reference. The outbox never touches a socket itself: it shows slices
+//! Small writes are copied together so that they leave in one `send`; an immutable buffer that
+//! is large or alone is kept by reference. The outbox never touches a socket itself: it shows slices
 //! and is told how much was sent.
 
 use std::collections::VecDeque;
 use std::io::IoSlice;
 
-/// Buffers up to this size are copied; larger shared ones are kept by reference. Copying
-/// 8 KiB costs less than a second slot in an `iovec` and the bookkeeping of its owner.
+/// Buffers up to this size are copied behind another; larger shared ones are kept by
+/// reference. Copying 8 KiB costs less than a second slot in an `iovec` and the bookkeeping of
+/// its owner.
 pub const COPY_LIMIT: usize = 8 * 1024;
 
 /// Slices offered to one vectored send.
@@ -65,6 +66,7 @@ impl<B: AsRef<[u8]>> Outbox<B> {
             return;
         }
         self.len += bytes.len();
+        self.copy_small_end();
         if let Some(Chunk::Copied(last)) = self.chunks.back_mut()
             && last.len() + bytes.len() <= 4 * COPY_LIMIT
         {
@@ -76,14 +78,29 @@ impl<B: AsRef<[u8]>> Outbox<B> {
         self.chunks.push_back(Chunk::Copied(chunk));
     }
 
-    /// Appends an immutable buffer: copied when small, kept by reference when large.
+    /// Appends an immutable buffer: kept by reference when large or alone, copied otherwise.
     pub fn push_shared(&mut self, owner: B) {
         let len = owner.as_ref().len();
-        if len <= COPY_LIMIT {
+        if len == 0 {
+            return;
+        }
+        if len <= COPY_LIMIT && !self.chunks.is_empty() {
             self.push_copy(owner.as_ref());
         } else {
             self.len += len;
             self.chunks.push_back(Chunk::Shared(owner));
+        }
+    }
+
+    /// Copies a small buffer at the end that was kept by reference while it was alone.
+    fn copy_small_end(&mut self) {
+        if let Some(Chunk::Shared(owner)) = self.chunks.back()
+            && owner.as_ref().len() <= COPY_LIMIT
+        {
+            let mut chunk = std::mem::take(&mut self.spare);
+            chunk.extend_from_slice(owner.as_ref());
+            self.chunks.pop_back();
+            self.chunks.push_back(Chunk::Copied(chunk));
         }
     }
 
@@ -185,6 +202,28 @@ mod tests {
         outbox.push_shared(b"body".to_vec());
         assert!(outbox.is_single());
         assert_eq!(outbox.first(), Some(&b"headbody"[..]));
+    }
+
+    #[test]
+    fn a_small_buffer_that_is_alone_is_not_copied() {
+        let mut outbox = Outbox::default();
+        let small = b"alone".to_vec();
+        let address = small.as_ptr();
+        outbox.push_shared(small);
+        assert_eq!(outbox.first().map(<[u8]>::as_ptr), Some(address));
+    }
+
+    #[test]
+    fn a_small_buffer_that_is_partly_sent_is_joined_by_the_next() {
+        for (step, rest) in [(1, &b"eadbody"[..]), (3, b"dbody")] {
+            let mut outbox = Outbox::<Vec<u8>>::default();
+            outbox.push_shared(b"head".to_vec());
+            outbox.advance(step);
+            outbox.push_shared(b"body".to_vec());
+            assert!(outbox.is_single());
+            assert_eq!(outbox.first(), Some(rest));
+            assert_eq!(outbox.len(), rest.len());
+        }
     }
 
     #[test]
