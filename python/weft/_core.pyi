@@ -8,7 +8,7 @@ from contextvars import Context
 from logging import Logger
 from os import PathLike
 from socket import socket
-from typing import Any, Literal, NoReturn, Self, TypeVarTuple, Unpack, final
+from typing import Any, Literal, NoReturn, Self, TypeVar, TypeVarTuple, Unpack, final
 
 from _typeshed import FileDescriptorLike, ReadableBuffer, WriteableBuffer
 from typing_extensions import disjoint_base
@@ -38,6 +38,7 @@ __version__: str
 
 # event_loop
 
+_T = TypeVar("_T")
 _Ts = TypeVarTuple("_Ts")
 
 @disjoint_base
@@ -47,6 +48,15 @@ class EventLoop:
     def get_debug(self) -> bool: ...
     def is_running(self) -> bool: ...
     def is_closed(self) -> bool: ...
+    def create_future(self) -> asyncio.Future[Any]: ...
+    def create_task(
+        self,
+        coro: Generator[Any, None, _T] | Coroutine[Any, Any, _T],
+        *,
+        name: object = None,
+        context: Context | None = None,
+        **kwargs: Any,
+    ) -> asyncio.Task[_T]: ...
     def call_soon(
         self,
         callback: Callable[[Unpack[_Ts]], object],
@@ -93,6 +103,7 @@ class EventLoop:
     _stopping: bool
     _closed: bool
     _thread_id: int | None
+    _task_factory: Callable[..., asyncio.Future[Any]] | None
 
 @disjoint_base
 class Handle:

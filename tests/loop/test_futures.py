@@ -345,3 +345,54 @@ async def test_create_task_refuses_arguments_it_does_not_know(loop):
     with pytest.raises(TypeError):
         loop.create_task(refused, eager_start=True)
     refused.close()
+
+
+def test_create_future_takes_nothing(loop):
+    with pytest.raises(TypeError):
+        loop.create_future(1)
+    with pytest.raises(TypeError):
+        loop.create_future(loop=loop)
+
+
+def test_create_task_without_a_coroutine_is_a_mistake(loop):
+    with pytest.raises(TypeError):
+        loop.create_task()
+    with pytest.raises(TypeError, match="coroutine was expected"):
+        loop.create_task(42)
+    coroutine = nothing()
+    with pytest.raises(TypeError):
+        loop.create_task(coroutine, no_such_argument=1)
+    coroutine.close()
+
+
+@pytest.mark.filterwarnings("ignore:coroutine .* was never awaited:RuntimeWarning")
+def test_a_closed_loop_makes_no_task(loop_factory):
+    loop = loop_factory()
+    loop.close()
+    coroutine = nothing()
+    with pytest.raises(RuntimeError, match="Event loop is closed"):
+        loop.create_task(coroutine)
+    coroutine.close()
+
+
+async def test_create_task_takes_the_coroutine_by_name(loop):
+    assert await loop.create_task(coro=nothing(), name="named") is None
+
+
+async def test_a_class_put_in_the_place_of_tasks_or_futures_is_used(loop, monkeypatch):
+    """As nest_asyncio does it."""
+
+    class Task(asyncio.Task):
+        """Another class of tasks."""
+
+    class Future(asyncio.Future):
+        """Another class of futures."""
+
+    monkeypatch.setattr(asyncio.tasks, "Task", Task)
+    monkeypatch.setattr(asyncio.futures, "Future", Future)
+    task = loop.create_task(nothing())
+    assert type(task) is Task
+    await task
+    future = loop.create_future()
+    assert type(future) is Future
+    future.cancel()

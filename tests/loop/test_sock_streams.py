@@ -62,6 +62,27 @@ async def test_recv_takes_no_more_than_asked(loop, pair):
     assert await loop.sock_recv(ours, 100) == b"llo"
 
 
+@pytest.mark.parametrize("asked", [1 << 12, 1 << 14, 1 << 16, 1 << 18, 1 << 20])
+async def test_recv_gets_everything_whatever_is_asked_for(loop, asked):
+    """A read that is full says nothing about what is left: nobody may wait for the next edge."""
+    ours, theirs = tcp_pair()
+    with ours, theirs:
+        # A first wait, so that the loop knows the socket.
+        receiving = asyncio.create_task(loop.sock_recv(ours, asked))
+        await turns(2)
+        theirs.sendall(b"x")
+        assert await receiving == b"x"
+        message = os.urandom(600_000)
+        sending = asyncio.create_task(asyncio.to_thread(theirs.sendall, message))
+        received = bytearray()
+        while len(received) < len(message):
+            part = await loop.sock_recv(ours, asked)
+            assert 0 < len(part) <= asked
+            received += part
+        assert received == message
+        await sending
+
+
 async def test_recv_waits_for_data(loop, pair):
     ours, theirs = pair
     receiving = asyncio.create_task(loop.sock_recv(ours, 100))

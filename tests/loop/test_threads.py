@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import os
+import socket
 import threading
 
 import pytest
@@ -282,3 +284,29 @@ def test_many_threads_may_submit_coroutines(served):
 
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
         assert list(pool.map(submit, range(200))) == [2 * n for n in range(200)]
+
+
+async def test_a_thread_gets_on_while_the_loop_has_events_at_every_turn(loop):
+    """A loop that finds events at once may keep the GIL, but not from a thread that wants it."""
+    ours, theirs = socket.socketpair()
+    finished = threading.Event()
+    steps = 0
+
+    def work():
+        nonlocal steps
+        for _ in range(200):
+            steps += 1
+            # Gives the GIL away, so that each step has to get it back.
+            os.sched_yield()
+        finished.set()
+
+    with ours, theirs:
+        ours.setblocking(False)
+        theirs.setblocking(False)
+        thread = threading.Thread(target=work)
+        thread.start()
+        while not finished.is_set():
+            await loop.sock_sendall(ours, b"x")
+            assert await loop.sock_recv(theirs, 1) == b"x"
+        thread.join()
+    assert steps == 200

@@ -5,8 +5,9 @@ use std::time::Duration;
 /// While callbacks are ready and no descriptor is watched, the kernel is asked no later than
 /// this after it was last asked. Below it a turn costs no system call at all: `sleep(0)` loops
 /// and long chains of `call_soon` run at memory speed, and a signal waits 50 µs at most. With
-/// a watched descriptor every turn asks: programs count on one `sleep(0)` being enough for
-/// what has arrived.
+/// a watched descriptor every turn asks, because programs count on one `sleep(0)` being enough
+/// for what has arrived; only the turn directly behind one that has found events does not: it
+/// runs the tasks that those events have woken.
 pub const LONGEST_SKIP_NS: i64 = 50_000;
 
 /// What a turn does before it runs callbacks.
@@ -27,20 +28,22 @@ pub struct Outlook {
     pub busy: bool,
     /// Whether descriptors are watched.
     pub watching: bool,
+    /// Whether the turn before has asked the kernel and found events.
+    pub fresh: bool,
     /// When the earliest timer is due.
     pub next_deadline: Option<i64>,
     /// When the kernel was last asked.
     pub last_poll: i64,
-    /// Now.
+    /// Now; of no account while nothing is ready and no timer is set.
     pub now: i64,
 }
 
 /// Decides how to wait.
 pub fn plan(outlook: Outlook) -> Wait {
-    let Outlook { busy, watching, next_deadline, last_poll, now } = outlook;
+    let Outlook { busy, watching, fresh, next_deadline, last_poll, now } = outlook;
     let due = next_deadline.is_some_and(|deadline| deadline <= now);
     if busy || due {
-        if !watching && now.saturating_sub(last_poll) < LONGEST_SKIP_NS {
+        if (!watching || fresh) && now.saturating_sub(last_poll) < LONGEST_SKIP_NS {
             Wait::Skip
         } else {
             Wait::Poll
@@ -54,8 +57,14 @@ pub fn plan(outlook: Outlook) -> Wait {
 mod tests {
     use super::*;
 
-    const IDLE: Outlook =
-        Outlook { busy: false, watching: false, next_deadline: None, last_poll: 0, now: 1_000_000 };
+    const IDLE: Outlook = Outlook {
+        busy: false,
+        watching: false,
+        fresh: false,
+        next_deadline: None,
+        last_poll: 0,
+        now: 1_000_000,
+    };
 
     #[test]
     fn an_idle_loop_parks_until_woken() {
@@ -80,7 +89,9 @@ mod tests {
         assert_eq!(plan(just_asked), Wait::Skip);
         let watching = Outlook { watching: true, ..just_asked };
         assert_eq!(plan(watching), Wait::Poll);
+        assert_eq!(plan(Outlook { fresh: true, ..watching }), Wait::Skip);
         let long_ago = Outlook { last_poll: IDLE.now - LONGEST_SKIP_NS, ..just_asked };
         assert_eq!(plan(long_ago), Wait::Poll);
+        assert_eq!(plan(Outlook { watching: true, fresh: true, ..long_ago }), Wait::Poll);
     }
 }

@@ -8,27 +8,26 @@ use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::os::fd::RawFd;
 use std::rc::Rc;
-use std::time::Duration;
 
 use pyo3::prelude::*;
 use pyo3::{PyTraverseError, PyVisit};
-use rustix::io::Errno;
 use smallvec::SmallVec;
 use weft_reactor::registry::{Registry, Token};
 use weft_reactor::sys::{Events, Poller, Waker, monotonic_ns};
 use weft_reactor::timers::{Cancelled, TimerId, Timers};
 
 use super::EventLoop;
+use super::contexts::Contexts;
 use super::entry::Entry;
 use super::handle::{self, TimerHandle};
 use super::source::{Deferred, Source};
 use super::watch::Watch;
-use crate::error::{OsResult, is, os_error};
+use crate::error::OsResult;
 use crate::ffi::call::TaskCallables;
 use crate::ffi::plain;
 
 /// Events fetched from the kernel at once.
-const EVENTS_PER_WAIT: usize = 512;
+pub(super) const EVENTS_PER_WAIT: usize = 512;
 
 /// The loop's shared read buffer. As large as a socket's default receive buffer, so that
 /// one read empties it.
@@ -38,7 +37,7 @@ const READ_BUFFER: usize = 256 * 1024;
 const LONGEST_WALK: usize = 4096;
 
 /// The token of the waker; no registration gets it, because there are never 2^32 slots.
-const WAKER_TOKEN: u64 = u64::MAX;
+pub(super) const WAKER_TOKEN: u64 = u64::MAX;
 
 /// What is in the timer heap.
 pub(crate) enum Alarm {
@@ -77,24 +76,31 @@ pub(crate) struct Core {
     /// Whether an entry is running, so that a flush will follow.
     in_callback: Cell<bool>,
     /// Whether the thread sits in the kernel without the GIL and needs a wake-up to see work.
-    parked: Cell<bool>,
+    pub(super) parked: Cell<bool>,
     pub(super) stopping: Cell<bool>,
     pub(super) closed: Cell<bool>,
     pub(super) debug: Cell<bool>,
     pub(super) thread_id: RefCell<Option<Py<PyAny>>>,
+    pub(super) task_factory: RefCell<Option<Py<PyAny>>>,
     pub(super) last_poll: Cell<i64>,
+    /// Whether the last wait found events at once, so that the next one may well too. To let
+    /// go of the GIL and take it back costs as much as the system call in between.
+    pub(super) events_are_prompt: Cell<bool>,
+    /// Whether the last look at the kernel found something, until the next turn has seen it.
+    pub(super) found_events: Cell<bool>,
     pub(super) task_callables: Cell<TaskCallables>,
+    pub(super) contexts: Contexts,
     /// Where the steps of new tasks go while somebody wants to run them himself.
     captured: RefCell<Option<SmallVec<[Step; 1]>>>,
     capturing: Cell<bool>,
     read_buffer: Cell<Option<Box<[u8]>>>,
-    events: Cell<Option<Events>>,
+    pub(super) events: Cell<Option<Events>>,
 }
 
 impl Core {
-    pub(super) fn new() -> io::Result<Self> {
-        let poller = Poller::new()?;
-        let waker = Waker::new(&poller, WAKER_TOKEN)?;
+    pub(super) fn new(py: Python<'_>) -> PyResult<Self> {
+        let poller = Poller::new().or_os_error()?;
+        let waker = Waker::new(&poller, WAKER_TOKEN).or_os_error()?;
         Ok(Self {
             kernel: RefCell::new(Some(Rc::new(Kernel { poller, waker }))),
             ready: RefCell::default(),
@@ -111,8 +117,12 @@ impl Core {
             closed: Cell::new(false),
             debug: Cell::new(false),
             thread_id: RefCell::new(None),
+            task_factory: RefCell::new(None),
             last_poll: Cell::new(0),
+            events_are_prompt: Cell::new(false),
+            found_events: Cell::new(false),
             task_callables: Cell::default(),
+            contexts: Contexts::new(py)?,
             captured: RefCell::default(),
             capturing: Cell::new(false),
             read_buffer: Cell::new(None),
@@ -278,37 +288,6 @@ impl Core {
         result.and(flushed)
     }
 
-    /// Asks the kernel for events and queues them. With the GIL held when `timeout` is zero,
-    /// without it otherwise.
-    pub(super) fn poll(&self, py: Python<'_>, timeout: Option<Duration>) -> PyResult<()> {
-        let kernel = self.kernel().or_os_error()?;
-        let mut events =
-            self.events.take().unwrap_or_else(|| Events::with_capacity(EVENTS_PER_WAIT));
-        let outcome = if timeout == Some(Duration::ZERO) {
-            kernel.poller.wait(&mut events, timeout)
-        } else {
-            self.parked.set(true);
-            let poller = &kernel.poller;
-            let outcome = py.detach(|| poller.wait(&mut events, timeout));
-            self.parked.set(false);
-            outcome
-        };
-        self.last_poll.set(monotonic_ns());
-        if outcome.is_ok() {
-            let mut ready = self.ready.borrow_mut();
-            for event in events.iter().filter(|event| event.token != WAKER_TOKEN) {
-                ready.push_back(Entry::Io(Token::from(event.token), event.readiness));
-            }
-        }
-        self.events.set(Some(events));
-        // Python's own signal handlers run here: a parked loop executes no bytecode.
-        py.check_signals()?;
-        match outcome {
-            Err(error) if !is(&error, Errno::INTR) => Err(os_error(&error)),
-            _ => Ok(()),
-        }
-    }
-
     // --- the read buffer -----------------------------------------------------------------
 
     /// Lends the shared read buffer. A nested borrower gets one of its own.
@@ -337,6 +316,7 @@ impl Core {
 
     /// Drops every Python object the loop holds.
     pub(super) fn drop_objects(&self) {
+        self.contexts.forget();
         let ready = self.ready.take();
         let timers = self.timers.borrow_mut().take_all();
         let watches = self.watches.take();
@@ -362,6 +342,10 @@ impl Core {
     /// walked then, since every collection would walk them. Not to visit is always safe; it
     /// means "alive".
     pub(super) fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
+        self.contexts.traverse(visit)?;
+        if let Ok(factory) = self.task_factory.try_borrow() {
+            visit.call(&*factory)?;
+        }
         let running = self.thread_id.try_borrow().is_ok_and(|id| id.is_some());
         if let Ok(ready) = self.ready.try_borrow()
             && !running

@@ -13,10 +13,17 @@ use crate::ffi::call;
 
 /// A new `asyncio.Future` of the loop.
 pub(crate) fn new_future<'py>(event_loop: &Bound<'py, EventLoop>) -> PyResult<Bound<'py, PyAny>> {
+    of_class(Asyncio::get(event_loop.py())?.future.bind(event_loop.py()), event_loop)
+}
+
+/// `class(loop=event_loop)`
+pub(super) fn of_class<'py>(
+    class: &Bound<'py, PyAny>,
+    event_loop: &Bound<'py, EventLoop>,
+) -> PyResult<Bound<'py, PyAny>> {
     static NAMES: PyOnceLock<Py<PyTuple>> = PyOnceLock::new();
-    let py = event_loop.py();
-    let names = keyword_names(py, &NAMES, &["loop"])?;
-    call::call_keywords(Asyncio::get(py)?.future.bind(py), [event_loop.as_any()], names)
+    let names = keyword_names(event_loop.py(), &NAMES, &["loop"])?;
+    call::call_keywords(class, [event_loop.as_any()], names)
 }
 
 /// Declares that the awaitable which yields `future` next waits for it: the protocol between a
@@ -82,7 +89,8 @@ pub(crate) fn start_task<'py>(
     Ok(task)
 }
 
-fn keyword_names<'py>(
+/// `names` as the tuple that a call with keywords takes, kept in `cell`.
+pub(super) fn keyword_names<'py>(
     py: Python<'py>,
     cell: &'static PyOnceLock<Py<PyTuple>>,
     names: &[&str],

@@ -16,6 +16,7 @@ use weft_reactor::timers::TimerId;
 pub(super) use self::class::install;
 
 use super::EventLoop;
+use super::contexts::CallContext;
 use super::report::{self, Asyncio};
 use crate::ffi::call::{self, Args};
 use crate::ffi::gil;
@@ -37,6 +38,8 @@ pub(crate) struct HandleState {
     /// Taken while the callback runs, dropped when the handle is cancelled.
     callback: Slot<Callback>,
     context: Slot<Py<PyAny>>,
+    /// Whether `context` is shared with other handles, so that only copies of it are entered.
+    is_snapshot: Cell<bool>,
     event_loop: Slot<Py<EventLoop>>,
     /// Only in debug mode: where the handle was made, and what it was before it was cancelled.
     debug: Slot<Box<DebugInfo>>,
@@ -88,11 +91,7 @@ struct DebugInfo {
 
 impl HandleState {
     #[inline]
-    fn new(
-        event_loop: &Bound<'_, EventLoop>,
-        callback: Callback,
-        context: Bound<'_, PyAny>,
-    ) -> Self {
+    fn new(event_loop: &Bound<'_, EventLoop>, callback: Callback, context: CallContext) -> Self {
         let py = event_loop.py();
         let debug = event_loop.get().core(py).debug.get().then(|| {
             let source_traceback = report::extract_stack(py).ok().map(Bound::unbind);
@@ -100,7 +99,8 @@ impl HandleState {
         });
         Self {
             callback: Slot::new(Some(callback)),
-            context: Slot::new(Some(context.unbind())),
+            context: Slot::new(Some(context.object)),
+            is_snapshot: Cell::new(context.is_snapshot),
             event_loop: Slot::new(Some(event_loop.clone().unbind())),
             debug: Slot::new(debug),
             cancelled: Cell::new(false),
@@ -114,6 +114,20 @@ impl HandleState {
 
     fn event_loop<'py>(&self, py: Python<'py>) -> Option<Bound<'py, EventLoop>> {
         self.event_loop.bound(py)
+    }
+
+    /// The context in which the callback runs. One that has been seen is the handle's own.
+    fn context<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let context = self.context.bound(py);
+        match context {
+            Some(snapshot) if self.is_snapshot.get() => {
+                let copy = call::copy_of_context(&snapshot)?;
+                self.is_snapshot.set(false);
+                self.context.put(copy.clone().unbind());
+                Ok(Some(copy))
+            }
+            context => Ok(context),
+        }
     }
 
     /// What is to be called, with its arguments.
@@ -202,7 +216,7 @@ impl HandleState {
 pub(super) fn new_handle<'py>(
     event_loop: &Bound<'py, EventLoop>,
     callback: Callback,
-    context: Bound<'py, PyAny>,
+    context: CallContext,
 ) -> PyResult<Bound<'py, Handle>> {
     plain::create(event_loop.py(), HandleState::new(event_loop, callback, context))
 }
@@ -226,9 +240,19 @@ fn run_and(handle: &Bound<'_, Handle>, keep: bool) -> PyResult<()> {
         return Ok(());
     }
     let Some(callback) = state.callback.take() else { return Ok(()) };
-    let Some(context) = state.context.bound(py) else { return Ok(()) };
+    // Whoever holds the handle may ask for its context, then and later: the one it runs in.
+    let copies = state.is_snapshot.get() && gil::is_unshared(handle.as_unbound());
+    let context = if copies { state.context.bound(py) } else { state.context(py)? };
+    let (Some(context), Some(event_loop)) = (context, state.event_loop(py)) else {
+        return Ok(());
+    };
     let callable = callback.callable.bind(py);
-    let result = call::in_context(&context, || call::call(callable, &callback.arguments).map(drop));
+    let body = || call::call(callable, &callback.arguments).map(drop);
+    let result = if copies {
+        event_loop.get().core(py).contexts.in_copy_of(&context, body)
+    } else {
+        call::in_context(&context, body)
+    };
     let debug = state.debug.is_some();
     let message = result.is_err().then(|| {
         let callback = report::describe_callback(callable, &callback.arguments, debug);
@@ -239,14 +263,10 @@ fn run_and(handle: &Bound<'_, Handle>, keep: bool) -> PyResult<()> {
     if keep && !state.cancelled.get() {
         state.callback.put(callback);
     }
-    match (result, state.event_loop(py)) {
-        (Ok(()), _) => Ok(()),
-        (Err(error), Some(event_loop)) => {
-            let message = message.unwrap_or_default();
-            report::callback_failed(&event_loop, error, &message, Some(handle.as_any()))
-        }
-        (Err(error), None) => Err(error),
-    }
+    result.or_else(|error| {
+        let message = message.unwrap_or_default();
+        report::callback_failed(&event_loop, error, &message, Some(handle.as_any()))
+    })
 }
 
 /// For the loop's traversal: visits what a queued handle refers to, if the queue is its only
@@ -309,7 +329,7 @@ pub(super) fn new_timer_handle<'py>(
     event_loop: &Bound<'py, EventLoop>,
     when: f64,
     callback: Callback,
-    context: Bound<'py, PyAny>,
+    context: CallContext,
 ) -> PyResult<Bound<'py, TimerHandle>> {
     let handle = HandleState::new(event_loop, callback, context);
     plain::create(event_loop.py(), TimerState { handle, when, timer: Cell::new(None) })

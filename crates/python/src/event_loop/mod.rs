@@ -6,15 +6,18 @@
 //! right for its version by construction. This room must not know transports or servers:
 //! they come in through [`source`].
 
+mod contexts;
 mod core;
 mod entry;
 mod future;
 mod handle;
+mod poll;
 mod registration;
 mod report;
 mod schedule;
 mod sock;
 mod source;
+mod tasks;
 mod turn;
 mod watch;
 
@@ -32,9 +35,9 @@ use pyo3::types::{PyTuple, PyType};
 use pyo3::{PyTraverseError, PyVisit};
 use weft_reactor::sys::monotonic_ns;
 
+use self::contexts::CallContext;
 use self::handle::Callback;
 use self::watch::Direction;
-use crate::error::OsResult;
 use crate::ffi::gil::GilBound;
 use crate::ffi::{call, coroutine, method};
 
@@ -59,6 +62,8 @@ pub(crate) fn install(module: &Bound<'_, PyModule>) -> PyResult<()> {
     method::install::<schedule::CallSoonThreadsafe>(&class)?;
     method::install::<schedule::CallLater>(&class)?;
     method::install::<schedule::CallAt>(&class)?;
+    method::install::<tasks::CreateFuture>(&class)?;
+    method::install::<tasks::CreateTask>(&class)?;
     coroutine::install::<SocketOperation>(&py.get_type::<SocketOperation>());
     Ok(())
 }
@@ -68,10 +73,11 @@ impl EventLoop {
     #[new]
     #[pyo3(signature = (*_args, **_kwargs))]
     fn new(
+        py: Python<'_>,
         _args: &Bound<'_, PyTuple>,
         _kwargs: Option<&Bound<'_, pyo3::types::PyDict>>,
     ) -> PyResult<Self> {
-        Ok(Self(GilBound::new(Core::new().or_os_error()?)))
+        Ok(Self(GilBound::new(Core::new(py)?)))
     }
 
     /// The loop's clock in seconds: `time.monotonic()`.
@@ -145,6 +151,17 @@ impl EventLoop {
     #[setter(_thread_id)]
     fn set_thread_id(&self, py: Python<'_>, value: Option<Py<PyAny>>) {
         let previous = self.core(py).thread_id.replace(value);
+        drop(previous);
+    }
+
+    #[getter(_task_factory)]
+    fn task_factory(&self, py: Python<'_>) -> Option<Py<PyAny>> {
+        self.core(py).task_factory.borrow().as_ref().map(|factory| factory.clone_ref(py))
+    }
+
+    #[setter(_task_factory)]
+    fn set_task_factory(&self, py: Python<'_>, value: Option<Py<PyAny>>) {
+        let previous = self.core(py).task_factory.replace(value);
         drop(previous);
     }
 
@@ -240,7 +257,10 @@ impl EventLoop {
     }
 
     fn __clear__(&self) {
-        self.0.during_gc().drop_objects();
+        let core = self.0.during_gc();
+        let factory = core.task_factory.take();
+        drop(factory);
+        core.drop_objects();
     }
 }
 
@@ -272,7 +292,8 @@ fn add_watch<'py>(
     let fd = descriptor(fd)?;
     let callback =
         Callback { callable: callback, arguments: args.iter().map(Bound::unbind).collect() };
-    let handle = handle::new_handle(event_loop, callback, call::copy_context(py)?)?;
+    let context = CallContext::own(call::copy_context(py)?);
+    let handle = handle::new_handle(event_loop, callback, context)?;
     core.add_watch(py, fd, direction, handle.unbind())
 }
 

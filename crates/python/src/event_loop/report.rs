@@ -15,6 +15,11 @@ pub(crate) struct Asyncio {
     pub(crate) handle: Py<PyAny>,
     pub(crate) timer_handle: Py<PyAny>,
     pub(crate) task: Py<PyAny>,
+    /// The modules `asyncio.futures` and `asyncio.tasks`.
+    pub(super) futures: Py<PyModule>,
+    pub(super) tasks: Py<PyModule>,
+    /// `BaseEventLoop.create_task`.
+    pub(super) create_task: Py<PyAny>,
     /// Whether tasks can take their first step while they are made (Python 3.12).
     pub(crate) eager_tasks: bool,
     format_callback: Py<PyAny>,
@@ -41,6 +46,9 @@ impl Asyncio {
                 handle: of("asyncio", "Handle")?,
                 timer_handle: of("asyncio", "TimerHandle")?,
                 task: of("asyncio", "Task")?,
+                futures: py.import("asyncio.futures")?.unbind(),
+                tasks: py.import("asyncio.tasks")?.unbind(),
+                create_task: of("asyncio", "BaseEventLoop")?.getattr(py, "create_task")?,
                 eager_tasks: py.version_info() >= (3, 12),
                 format_callback: of("asyncio.format_helpers", "_format_callback_source")?,
                 format_handle: of("asyncio.base_events", "_format_handle")?,

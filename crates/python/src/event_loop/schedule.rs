@@ -7,12 +7,13 @@ use pyo3::types::PyString;
 use weft_reactor::sys::monotonic_ns;
 
 use super::EventLoop;
+use super::contexts::CallContext;
 use super::core::{Alarm, Core, Step};
 use super::entry::Entry;
 use super::handle::{self, Callback, check_callable};
 use crate::error::OsResult;
 use crate::ffi::method::{Arguments, FastMethod, Method};
-use crate::ffi::{call, plain};
+use crate::ffi::plain;
 
 /// `call_soon(callback, *args, context=None)`
 pub(super) struct CallSoon;
@@ -116,10 +117,10 @@ impl<'a, 'py> Request<'a, 'py> {
     }
 
     #[inline]
-    fn context(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+    fn context(&self, py: Python<'py>, core: &Core) -> PyResult<CallContext> {
         match self.context {
-            Some(context) => Ok(context.to_owned()),
-            None => call::copy_context(py),
+            Some(context) => Ok(CallContext::own(context.to_owned())),
+            None => core.contexts.current(py),
         }
     }
 
@@ -169,7 +170,7 @@ fn soon<'py>(
     request: &Request<'_, 'py>,
 ) -> PyResult<Bound<'py, PyAny>> {
     let py = event_loop.py();
-    let handle = handle::new_handle(event_loop, request.callback(), request.context(py)?)?;
+    let handle = handle::new_handle(event_loop, request.callback(), request.context(py, core)?)?;
     core.schedule(Entry::Handle(handle.clone().unbind()));
     Ok(handle.into_any())
 }
@@ -225,7 +226,7 @@ fn timer<'py>(
     request: &Request<'_, 'py>,
 ) -> PyResult<Bound<'py, PyAny>> {
     let py = event_loop.py();
-    let context = request.context(py)?;
+    let context = request.context(py, core)?;
     let handle = handle::new_timer_handle(event_loop, when, request.callback(), context)?;
     // Rounded up, so that a timer never fires early; the cast saturates (inf, NaN).
     let deadline = (when * 1e9).ceil() as i64;

@@ -10,16 +10,21 @@ use std::os::fd::RawFd;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::intern;
 use pyo3::prelude::*;
+use pyo3::types::PyBytes;
 use pyo3::{PyTraverseError, PyVisit};
 use weft_reactor::sys::socket;
 
 use super::EventLoop;
+use super::core::Core;
 use super::future;
 use super::watch::Direction;
 use crate::error::os_error;
 use crate::ffi::buffer::{View, bytes_with};
 use crate::ffi::coroutine::{Awaitable, Step, thrown};
 use crate::ffi::gil::GilBound;
+
+/// From this size on a read goes straight into the object that the program gets.
+const BULK: usize = 16 * 1024;
 
 enum Operation {
     Recv(usize),
@@ -38,16 +43,25 @@ impl Operation {
 
 /// How far an attempt got.
 enum Attempt<'py> {
-    Done { value: Bound<'py, PyAny>, exhausted: bool },
+    Done { value: Bound<'py, PyAny>, read: Option<Read> },
     WouldBlock,
+}
+
+/// How much a read got, and how much it had room for.
+struct Read {
+    len: usize,
+    room: usize,
+}
+
+impl Read {
+    fn is_short(&self) -> bool {
+        self.len != 0 && self.len < self.room
+    }
 }
 
 struct State {
     event_loop: Py<EventLoop>,
     socket: Py<PyAny>,
-    /// Short reads tell that the socket is empty: true for TCP only. A Unix socket also
-    /// reads short where descriptors or credentials were attached.
-    short_read_is_empty: bool,
     operation: RefCell<Option<Operation>>,
     waiter: RefCell<Option<Py<PyAny>>>,
 }
@@ -64,12 +78,9 @@ impl SocketOperation {
     ) -> PyResult<Bound<'py, Self>> {
         let py = event_loop.py();
         check_socket(event_loop, socket)?;
-        let family: i32 = socket.getattr(intern!(py, "family"))?.extract()?;
-        let kind: i32 = socket.getattr(intern!(py, "type"))?.extract()?;
         let state = State {
             event_loop: event_loop.clone().unbind(),
             socket: socket.clone().unbind(),
-            short_read_is_empty: is_tcp(family, kind),
             operation: RefCell::new(Some(operation)),
             waiter: RefCell::new(None),
         };
@@ -130,13 +141,14 @@ impl Awaitable for SocketOperation {
 
         let watch = core.known_socket_watch(socket, fd);
         if watch.as_ref().is_none_or(|watch| watch.may_be_ready(direction)) {
-            match attempt(py, fd, &operation)? {
-                Attempt::Done { value, exhausted } => {
-                    if let Some(watch) = watch
-                        && exhausted
-                        && state.short_read_is_empty
-                    {
-                        watch.exhausted(direction);
+            let bulk = watch.as_ref().is_some_and(|watch| watch.bulk.get());
+            match attempt(core, py, fd, &operation, bulk)? {
+                Attempt::Done { value, read } => {
+                    if let (Some(watch), Some(read)) = (watch, read) {
+                        watch.bulk.set(read.len >= BULK);
+                        if read.is_short() {
+                            watch.short_read();
+                        }
                     }
                     return Ok(Step::Return(value));
                 }
@@ -230,25 +242,23 @@ impl SocketOperation {
     }
 }
 
-fn attempt<'py>(py: Python<'py>, fd: RawFd, operation: &Operation) -> PyResult<Attempt<'py>> {
-    let (value, exhausted) = match operation {
-        Operation::Recv(size) => {
-            let filled = bytes_with(py, *size, |room| {
-                socket::recv_uninit(fd, room).map(|filled| filled.len())
-            })?;
-            match filled {
-                Ok(bytes) => {
-                    let len = bytes.as_bytes().len();
-                    (bytes.into_any(), len != 0 && len < *size)
-                }
-                Err(error) => return would_block(error),
-            }
-        }
+fn attempt<'py>(
+    core: &Core,
+    py: Python<'py>,
+    fd: RawFd,
+    operation: &Operation,
+    bulk: bool,
+) -> PyResult<Attempt<'py>> {
+    let (value, read) = match operation {
+        Operation::Recv(room) => match recv(core, py, fd, *room, bulk)? {
+            Ok((bytes, read)) => (bytes.into_any(), Some(read)),
+            Err(error) => return would_block(error),
+        },
         Operation::RecvInto(buffer) => {
             let mut view = View::writable(buffer.bind(py))?;
-            let size = view.len();
+            let room = view.len();
             match socket::recv(fd, view.as_mut_slice(py)) {
-                Ok(len) => (len.into_pyobject(py)?.into_any(), len != 0 && len < size),
+                Ok(len) => (len.into_pyobject(py)?.into_any(), Some(Read { len, room })),
                 Err(error) => return would_block(error),
             }
         }
@@ -257,7 +267,7 @@ fn attempt<'py>(py: Python<'py>, fd: RawFd, operation: &Operation) -> PyResult<A
             loop {
                 let rest = &view.as_slice(py)[sent.get().min(view.len())..];
                 if rest.is_empty() {
-                    break (py.None().into_bound(py), false);
+                    break (py.None().into_bound(py), None);
                 }
                 match socket::send(fd, rest) {
                     Ok(count) => sent.set(sent.get() + count),
@@ -266,7 +276,31 @@ fn attempt<'py>(py: Python<'py>, fd: RawFd, operation: &Operation) -> PyResult<A
             }
         }
     };
-    Ok(Attempt::Done { value, exhausted })
+    Ok(Attempt::Done { value, read })
+}
+
+/// Programs ask for much and get little: a small message is copied out of the loop's own
+/// buffer, which costs less than a large object that is cut to size.
+fn recv<'py>(
+    core: &Core,
+    py: Python<'py>,
+    fd: RawFd,
+    size: usize,
+    bulk: bool,
+) -> PyResult<io::Result<(Bound<'py, PyBytes>, Read)>> {
+    if bulk || size < BULK {
+        let bytes =
+            bytes_with(py, size, |room| socket::recv_uninit(fd, room).map(|filled| filled.len()))?;
+        return Ok(bytes.map(|bytes| {
+            let len = bytes.as_bytes().len();
+            (bytes, Read { len, room: size })
+        }));
+    }
+    Ok(core.with_read_buffer(|buffer| {
+        let room = size.min(buffer.len());
+        let len = socket::recv(fd, &mut buffer[..room])?;
+        Ok((PyBytes::new(py, &buffer[..len]), Read { len, room }))
+    }))
 }
 
 fn would_block<'py>(error: io::Error) -> PyResult<Attempt<'py>> {
@@ -292,9 +326,4 @@ fn is_plain_socket(socket: &Bound<'_, PyAny>) -> PyResult<bool> {
         PyResult::Ok(socket.py().import("socket")?.getattr("socket")?.unbind())
     })?;
     Ok(socket.get_type().is(class))
-}
-
-fn is_tcp(family: i32, kind: i32) -> bool {
-    // The values of Linux on every architecture: AF_INET, AF_INET6, SOCK_STREAM.
-    matches!(family, 2 | 10) && kind == 1
 }

@@ -13,28 +13,38 @@ use super::core::Core;
 /// `KeyboardInterrupt` ends it with that exception; what is queued stays queued.
 pub(super) fn run_until_stopped(event_loop: &Bound<'_, EventLoop>) -> PyResult<()> {
     let core = event_loop.get().core(event_loop.py());
-    loop {
-        turn(event_loop, core)?;
-        if core.stopping.get() {
-            return Ok(());
+    let outcome = loop {
+        let outcome = turn(event_loop, core);
+        if outcome.is_err() || core.stopping.get() {
+            break outcome;
         }
-    }
+    };
+    core.contexts.forget();
+    outcome
 }
 
 fn turn(event_loop: &Bound<'_, EventLoop>, core: &Core) -> PyResult<()> {
     let py = event_loop.py();
+    let busy = core.stopping.get() || !core.ready.borrow().is_empty();
+    let next_deadline = core.timers.borrow().next_deadline();
     let outlook = Outlook {
-        busy: core.stopping.get() || !core.ready.borrow().is_empty(),
-        next_deadline: core.timers.borrow().next_deadline(),
+        busy,
+        next_deadline,
         watching: core.watches_descriptors(),
+        fresh: core.found_events.replace(false),
         last_poll: core.last_poll.get(),
-        now: monotonic_ns(),
+        // A loop with nothing to do until an event comes needs no clock.
+        now: if busy || next_deadline.is_some() { monotonic_ns() } else { 0 },
     };
+    core.contexts.age();
     match plan(outlook) {
         // A loop that is told to stop still looks at its sockets once (asyncio's contract).
         Wait::Skip if !core.stopping.get() => {}
         Wait::Skip | Wait::Poll => core.poll(py, Some(Duration::ZERO))?,
-        Wait::Park(timeout) => core.poll(py, timeout)?,
+        Wait::Park(timeout) => {
+            core.contexts.forget();
+            core.poll(py, timeout)?;
+        }
     }
     core.fire_timers(py);
     // What these entries schedule belongs to the next turn, else a callback that reschedules

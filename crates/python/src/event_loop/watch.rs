@@ -6,7 +6,9 @@
 //! that has to wait costs no `epoll_ctl`. It belongs to one socket object, and a descriptor
 //! number that reappears in another object's hands gets a new watch.
 
-use std::cell::{Cell, RefCell};
+mod half;
+
+use std::cell::Cell;
 use std::os::fd::RawFd;
 use std::rc::{Rc, Weak};
 
@@ -20,8 +22,9 @@ use rustix::io::Errno;
 use weft_reactor::registry::Token;
 use weft_reactor::sys::{Interest, Readiness};
 
+use self::half::Half;
 use super::core::{Core, Kernel};
-use super::handle::{self, Handle};
+use super::handle::Handle;
 use super::source::Source;
 use crate::error::{OsResult, is};
 
@@ -30,50 +33,6 @@ use crate::error::{OsResult, is};
 pub(super) enum Direction {
     Read,
     Write,
-}
-
-#[derive(Default)]
-struct Half {
-    /// The user's callback.
-    handle: RefCell<Option<Py<Handle>>>,
-    /// Futures of `sock_*` operations that wait.
-    waiters: RefCell<Vec<Py<PyAny>>>,
-    /// Edge-triggered only: whether the next operation is worth a system call.
-    ready: Cell<bool>,
-}
-
-impl Half {
-    fn wanted(&self) -> bool {
-        self.handle.borrow().is_some() || !self.waiters.borrow().is_empty()
-    }
-
-    fn fire(&self, py: Python<'_>) -> PyResult<()> {
-        self.ready.set(true);
-        let waiters = self.waiters.take();
-        for waiter in waiters {
-            let waiter = waiter.into_bound(py);
-            if !waiter.call_method0(intern!(py, "done"))?.is_truthy()? {
-                waiter.call_method1(intern!(py, "set_result"), (py.None(),))?;
-            }
-        }
-        let handle = self.handle.borrow().as_ref().map(|handle| handle.clone_ref(py));
-        match handle {
-            Some(handle) => handle::run_again(handle.bind(py)),
-            None => Ok(()),
-        }
-    }
-
-    fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
-        if let Ok(handle) = self.handle.try_borrow()
-            && let Some(handle) = handle.as_ref()
-        {
-            handle::traverse_queued(handle, visit)?;
-        }
-        if let Ok(waiters) = self.waiters.try_borrow() {
-            waiters.iter().try_for_each(|waiter| visit.call(waiter))?;
-        }
-        Ok(())
-    }
 }
 
 /// A watched descriptor.
@@ -88,6 +47,11 @@ pub(super) struct Watch {
     hangup: Cell<bool>,
     /// The socket object of a watch made by `sock_*`, weakly.
     socket: Option<Py<PyWeakrefReference>>,
+    /// Short reads tell that the socket is empty: true for TCP only. A Unix socket also
+    /// reads short where descriptors or credentials were attached.
+    short_read_is_empty: bool,
+    /// Whether the last read was large, so that the next one may well be too.
+    pub(super) bulk: Cell<bool>,
 }
 
 impl Watch {
@@ -101,6 +65,13 @@ impl Watch {
     /// Whether an operation is worth a system call, or would only hear `EAGAIN`.
     pub(super) fn may_be_ready(&self, direction: Direction) -> bool {
         self.half(direction).ready.get() || self.interest.get() != Interest::edge()
+    }
+
+    /// A read got less than it had room for.
+    pub(super) fn short_read(&self) {
+        if self.short_read_is_empty {
+            self.exhausted(Direction::Read);
+        }
     }
 
     /// An operation has emptied (or filled) the socket: only the next edge makes it ready.
@@ -199,7 +170,7 @@ impl Core {
         let watch = self.watches.borrow().get(&fd).cloned();
         let watch = match watch {
             Some(watch) => watch,
-            None => self.new_watch(fd, None, level(direction))?,
+            None => self.new_watch(fd, None, false, level(direction))?,
         };
         let previous = watch.half(direction).handle.replace(Some(handle));
         if let Some(previous) = previous {
@@ -252,7 +223,7 @@ impl Core {
             }
         }
         let reference = PyWeakrefReference::new(socket)?.unbind();
-        self.new_watch(fd, Some(reference), Interest::edge())
+        self.new_watch(fd, Some(reference), is_tcp(socket)?, Interest::edge())
     }
 
     /// The watch of a socket object, if it has one already.
@@ -319,6 +290,7 @@ impl Core {
         &self,
         fd: RawFd,
         socket: Option<Py<PyWeakrefReference>>,
+        short_read_is_empty: bool,
         interest: Interest,
     ) -> PyResult<Rc<Watch>> {
         let watch = Rc::new(Watch {
@@ -330,6 +302,8 @@ impl Core {
             write: Half::default(),
             hangup: Cell::new(false),
             socket,
+            short_read_is_empty,
+            bulk: Cell::new(false),
         });
         let token = self.register(fd, interest, Rc::clone(&watch) as Rc<dyn Source>);
         let token = token.or_os_error()?;
@@ -374,6 +348,14 @@ impl Core {
         watch.token.set(Some(token));
         Ok(())
     }
+}
+
+fn is_tcp(socket: &Bound<'_, PyAny>) -> PyResult<bool> {
+    let py = socket.py();
+    let family: i32 = socket.getattr(intern!(py, "family"))?.extract()?;
+    let kind: i32 = socket.getattr(intern!(py, "type"))?.extract()?;
+    // The values of Linux on every architecture: AF_INET, AF_INET6, SOCK_STREAM.
+    Ok(matches!(family, 2 | 10) && kind == 1)
 }
 
 fn level(direction: Direction) -> Interest {

@@ -39,3 +39,17 @@ pub(crate) fn is_unshared<T>(object: &Py<T>) -> bool {
     // SAFETY: reads the count of a live object; the GIL is held during a traversal.
     unsafe { pyo3::ffi::Py_REFCNT(object.as_ptr()) == 1 }
 }
+
+/// Whether no other thread of the interpreter could take the GIL if it were released now. A
+/// thread that C code attaches at this moment may be missed once.
+#[inline]
+pub(crate) fn is_only_thread(_py: Python<'_>) -> bool {
+    // SAFETY: attached, so the current state and its interpreter are valid. The list of states
+    // is read, not walked: only the address of its first element and this thread's own link
+    // are looked at, and both are words that other threads replace whole.
+    unsafe {
+        let own = pyo3::ffi::PyThreadState_Get();
+        pyo3::ffi::PyInterpreterState_ThreadHead(pyo3::ffi::PyInterpreterState_Get()) == own
+            && pyo3::ffi::PyThreadState_Next(own).is_null()
+    }
+}

@@ -4,6 +4,7 @@
 //! rest of the call. Here a method sees its arguments where the interpreter put them.
 
 use std::ffi::CStr;
+use std::iter;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use pyo3::exceptions::{PyRuntimeError, PyTypeError};
@@ -54,6 +55,31 @@ impl<'a, 'py> Arguments<'a, 'py> {
             }
         }
         Ok(values)
+    }
+
+    /// `callable(first, *positional, **keywords)`
+    pub(crate) fn call_behind(
+        &self,
+        callable: &Bound<'py, PyAny>,
+        first: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let arguments = self.positional.iter().chain(self.keyword_values);
+        let stack: Vec<_> =
+            iter::once(first.as_ptr()).chain(arguments.map(|argument| argument.as_ptr())).collect();
+        let names = self.keyword_names.map_or(std::ptr::null_mut(), |names| names.as_ptr());
+        // SAFETY: the stack holds the positional arguments and then one value for each name;
+        // all of them are lent to this call for longer than it lasts.
+        unsafe {
+            Bound::from_owned_ptr_or_err(
+                callable.py(),
+                ffi::PyObject_Vectorcall(
+                    callable.as_ptr(),
+                    stack.as_ptr(),
+                    self.positional.len() + 1,
+                    names,
+                ),
+            )
+        }
     }
 }
 

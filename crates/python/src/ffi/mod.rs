@@ -5,6 +5,7 @@
 //! | [`gil`] | state that belongs to whoever holds the GIL |
 //! | [`method`] | methods with the `METH_FASTCALL \| METH_KEYWORDS` convention, without a tuple for `*args` |
 //! | [`call`] | calling callables, entering contexts |
+//! | [`context`] | whether two contexts hold the same variables |
 //! | [`plain`] | classes without the cycle collector's header |
 //! | [`coroutine`] | `am_send` for native awaitables, coroutines driven from here |
 //! | [`function`] | builtin functions bound to a native object |
@@ -13,6 +14,7 @@
 
 pub(crate) mod buffer;
 pub(crate) mod call;
+pub(crate) mod context;
 pub(crate) mod coroutine;
 pub(crate) mod descriptor;
 pub(crate) mod function;

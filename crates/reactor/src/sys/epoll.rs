@@ -105,6 +105,11 @@ impl Events {
         Self(Vec::with_capacity(capacity))
     }
 
+    /// Whether the last wait ended without an event.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// The events of the last wait.
     pub fn iter(&self) -> impl Iterator<Item = Event> + '_ {
         self.0

@@ -28,7 +28,7 @@ impl HandleState {
                 let arguments = arguments.map(|args| PyTuple::new(py, &args)).transpose()?;
                 arguments.into_bound_py_any(py)
             }
-            Some(b"_context") => self.context.bound(py).into_bound_py_any(py),
+            Some(b"_context") => self.context(py)?.into_bound_py_any(py),
             Some(b"_cancelled") => self.is_cancelled().into_bound_py_any(py),
             // `isinstance(handle, asyncio.Handle)` holds, as libraries expect.
             Some(b"__class__") => Ok(Asyncio::get(py)?.handle.bind(py).clone()),
@@ -181,7 +181,7 @@ impl FastMethod for GetContext {
     const NAME: &'static CStr = c"get_context";
     const DOC: &'static CStr = c"The context in which the callback runs.";
     const BODY: Method<Handle> = |handle, _: Arguments<'_, '_>| {
-        plain::value(handle).context.bound(handle.py()).into_bound_py_any(handle.py())
+        plain::value(handle).context(handle.py())?.into_bound_py_any(handle.py())
     };
 }
 
