@@ -8,6 +8,7 @@ import json
 import os
 import pathlib
 import re
+import socket
 import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import IO, Any
@@ -101,6 +102,12 @@ def wait_until(condition: Callable[[], object], what: str, limit: float = LIMIT)
     while not condition():
         assert time.monotonic() < deadline, f"{limit:g} s passed, and not yet: {what}"
         time.sleep(0.005)
+
+
+def accepts(path: str) -> bool:
+    """Whether somebody listens on a Unix socket; its file is there a moment earlier."""
+    with socket.socket(socket.AF_UNIX) as client:
+        return client.connect_ex(path) == 0
 
 
 @contextlib.contextmanager

@@ -12,7 +12,7 @@ import time
 
 import pytest
 
-from tests.server.service import wait_until
+from tests.server.service import accepts, wait_until
 from tests.server.wire import Wire, request
 from tests.support.program import ROOT, SERVER
 
@@ -103,7 +103,7 @@ def test_a_higher_level_turns_the_log_off(run, level, tmp_path):
     path = str(tmp_path / "service.sock")
     with run("logged:app", "--log-level", level, "--uds", path) as service:
         service.address = path
-        wait_until(lambda: os.path.exists(path), "the server listens")
+        wait_until(lambda: accepts(path), "the server listens")
         assert service.ask("/").status == 200
         assert service.terminate() == 0
         assert service.log == ""
@@ -113,7 +113,7 @@ def test_colours_are_shown_when_they_are_wanted(run, tmp_path):
     path = str(tmp_path / "service.sock")
     with run("logged:app", "--use-colors", "--uds", path) as service:
         service.address = path
-        wait_until(lambda: os.path.exists(path), "the server listens")
+        wait_until(lambda: accepts(path), "the server listens")
         service.ask("/")
         assert service.terminate() == 0
         assert '"\x1b[1mGET / HTTP/1.1\x1b[0m" \x1b[32m200 OK\x1b[0m' in service.log
@@ -250,7 +250,7 @@ def test_a_log_that_nobody_reads_does_not_hold_the_service(tmp_path):
     process = subprocess.Popen([program, *options], stdout=writing, stderr=subprocess.DEVNULL)
     os.close(writing)
     try:
-        wait_until(lambda: os.path.exists(path), "the server listens")
+        wait_until(lambda: accepts(path), "the server listens")
         with Wire(path) as wire:
             for _ in range(40):
                 wire.send(request("GET", "/" + "x" * 200) * 50)
