@@ -53,13 +53,13 @@ class Lifespan:
         _logger.info("Waiting for application startup.")
         self._messages.put_nowait({"type": "lifespan.startup"})
         self._task = loop.create_task(self._run(), name="lifespan")
+        # Told below, or by the exit that it is: not once more when the task is collected.
+        self._task.add_done_callback(_retrieve)
         await _first(self._task, self._started)
         if self._started.done():
             failure = self._started.result()
             if failure is not None:
                 await asyncio.wait([self._task], timeout=1.0)
-                if self._task.done() and not self._task.cancelled():
-                    self._task.exception()  # it is what the message tells: retrieved
                 error = StartupError(_sentence("Application startup failed", failure))
                 if "\n" in failure.strip():
                     error.add_note(failure.rstrip())
@@ -75,7 +75,8 @@ class Lifespan:
         error = None if task.cancelled() else task.exception()
         if self._mode == "auto":
             # uvicorn's contract: an application that raises here does not know lifespans.
-            _logger.info("ASGI 'lifespan' protocol appears unsupported.")
+            raised = f" (it raised {_brief(error)})" if error is not None else ""
+            _logger.info("ASGI 'lifespan' protocol appears unsupported%s.", raised)
             return
         if error is None:
             raise StartupError(
@@ -128,6 +129,11 @@ class Lifespan:
         if future.done():
             raise RuntimeError(f"ASGI message '{kind}' sent twice.")
         future.set_result(None if outcome == "complete" else message.get("message", ""))
+
+
+def _retrieve(task: asyncio.Task[None]) -> None:
+    if not task.cancelled():
+        task.exception()
 
 
 async def _first(*futures: asyncio.Future[Any]) -> None:

@@ -159,12 +159,15 @@ def test_a_startup_that_raises_is_taken_for_none_by_auto(run):
     with run("lifespans:raises") as service:
         assert service.ask("/").status == 200
         stop(service)
+        assert "appears unsupported (it raised " in service.log
+        assert "raised by the startup" in service.log, "whoever meant it seriously finds it here"
 
 
 def test_a_startup_that_exits_ends_the_process(run):
     with run("lifespans:exits") as service:
         assert service.wait() != 0
         assert "running on" not in service.log
+        assert "never retrieved" not in service.log
 
 
 def test_a_shutdown_that_fails_is_an_error_in_the_log(run):
