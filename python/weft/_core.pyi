@@ -8,6 +8,7 @@ from contextvars import Context
 from logging import Logger
 from os import PathLike
 from socket import socket
+from ssl import MemoryBIO, SSLContext, SSLObject
 from typing import Any, Literal, NoReturn, Self, TypeVarTuple, Unpack, final
 
 from _typeshed import FileDescriptorLike, ReadableBuffer, WriteableBuffer
@@ -139,6 +140,33 @@ class Listener:
         accepted: Callable[[socket], object] | None,
     ) -> Self: ...
     def stop(self) -> None: ...
+
+# tls
+
+def tls_unavailable() -> str | None: ...
+@final
+class TlsProtocol(asyncio.Protocol):
+    def __new__(
+        cls,
+        event_loop: EventLoop,
+        app_protocol: asyncio.BaseProtocol,
+        sslcontext: SSLContext,
+        ssl_object: SSLObject,
+        bios: tuple[MemoryBIO, MemoryBIO],
+        waiter: asyncio.Future[Any] | None,
+        *,
+        call_connection_made: bool = True,
+        ssl_handshake_timeout: float,
+        ssl_shutdown_timeout: float,
+    ) -> Self: ...
+    @property
+    def _app_transport(self) -> TlsTransport: ...
+    @property
+    def _app_protocol(self) -> asyncio.BaseProtocol: ...
+    def _feed(self, data: bytes) -> None: ...
+
+@final
+class TlsTransport(asyncio.Transport): ...
 
 # launch
 

@@ -87,6 +87,16 @@ impl<B: AsRef<[u8]>> Outbox<B> {
         }
     }
 
+    /// Appends a buffer that nobody else needs: copied when small, kept when large.
+    pub fn push_vec(&mut self, bytes: Vec<u8>) {
+        if bytes.len() <= COPY_LIMIT {
+            self.push_copy(&bytes);
+        } else {
+            self.len += bytes.len();
+            self.chunks.push_back(Chunk::Copied(bytes));
+        }
+    }
+
     /// The first slice to send, if anything waits. With [`is_single`](Self::is_single) it
     /// is all there is.
     pub fn first(&self) -> Option<&[u8]> {
