@@ -92,6 +92,7 @@ impl TlsProtocol {
             shutdown_limit: Limit::new(ssl_shutdown_timeout),
             handshake_began: None.into(),
             closed: false.into(),
+            released: false.into(),
             lower_eof: false.into(),
             busy: false.into(),
             lost: 0.into(),

@@ -116,6 +116,14 @@ pub(super) fn timed_out(protocol: &Bound<'_, TlsProtocol>) -> PyResult<()> {
     }
 }
 
+/// `close()` on a transport that is closed already. asyncio's transport then lets go of everything,
+/// so that a protocol that keeps its transport keeps no more; here that happens once the
+/// connection is lost.
+pub(super) fn release_when_lost(state: &State, py: Python<'_>) {
+    state.released.set(true);
+    state.release_if_over(py);
+}
+
 /// `abort()`: closes the connection now.
 pub(super) fn abort(protocol: &Bound<'_, TlsProtocol>, error: Option<PyErr>) -> PyResult<()> {
     let py = protocol.py();
@@ -205,6 +213,7 @@ pub(super) fn connection_lost(
     state.enter(Phase::Unwrapped);
     let held = (state.lower.take(), state.transport.take(), state.protocol.take());
     drop(held);
+    state.release_if_over(py);
     let woken = handshake::wake_waiter(py, state, error.as_ref());
     state.shutdown_limit.cancel(py)?;
     state.handshake_limit.cancel(py)?;

@@ -112,6 +112,8 @@ pub(super) struct State {
     pub(super) handshake_began: Cell<Option<f64>>,
     /// `close()` or `abort()` was called, or the connection is over.
     pub(super) closed: Cell<bool>,
+    /// `close()` was called on a closed transport: nobody will ask about the connection.
+    pub(super) released: Cell<bool>,
     /// The peer has ended the stream below.
     pub(super) lower_eof: Cell<bool>,
     /// OpenSSL is running: it must not be entered again.
@@ -189,6 +191,15 @@ impl State {
     /// The application's protocol, until the connection is lost.
     pub(super) fn protocol<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
         self.protocol.borrow().as_ref().map(|protocol| protocol.object.bind(py).clone())
+    }
+
+    /// Lets go of the session and the context, if nobody will ask about them any more.
+    pub(super) fn release_if_over(&self, py: Python<'_>) {
+        if self.released.get() && self.lower.borrow().is_none() && self.told.get() == Told::Lost {
+            let tls = self.tls.take();
+            self.extra.bind(py).clear();
+            drop(tls);
+        }
     }
 
     pub(super) fn is_debug(&self, py: Python<'_>) -> bool {

@@ -120,6 +120,7 @@ impl TlsTransport {
     /// Closes the connection once everything written is sent and the peer has agreed.
     fn close(&self, py: Python<'_>) -> PyResult<()> {
         if self.state(py).closed.replace(true) {
+            shutdown::release_when_lost(self.state(py), py);
             return Ok(());
         }
         shutdown::start(self.protocol.bind(py))
