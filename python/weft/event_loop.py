@@ -35,7 +35,6 @@ class EventLoop(_core.EventLoop, SignalHandlers, BaseEventLoop):
         self._unix_server_sockets: dict[socket.socket, int] = {}
         # Sockets that create_connection has connected and no transport has taken yet.
         self._connected: weakref.WeakSet[socket.socket] = weakref.WeakSet()
-        self._tls_engine = tls.chosen_engine()
         self._init_signals()
 
     # -- running -------------------------------------------------------------------------

@@ -58,7 +58,7 @@ def make_protocol(
         "ssl_shutdown_timeout": ssl_shutdown_timeout,
     }
     tls: _core.TlsProtocol | sslproto.SSLProtocol | None = None
-    if _is_native(loop._tls_engine) and getattr(sslcontext, "_msg_callback", None) is None:
+    if _is_native(chosen_engine()) and getattr(sslcontext, "_msg_callback", None) is None:
         for name, limit in limits.items():
             if limit is not None and limit <= 0:
                 raise ValueError(f"{name} should be a positive number, got {limit}")
@@ -130,6 +130,9 @@ async def upgrade(
         begin.cancel()
         resume.cancel()
         raise
+    if tls._app_transport is None:
+        # A connection that is closed in order is no error to its waiter.
+        raise ConnectionResetError("the connection was closed before TLS was set up")
     return upgraded
 
 
