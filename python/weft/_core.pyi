@@ -27,12 +27,15 @@ __all__ = [
     "SocketTransport",
     "StartupError",
     "TimerHandle",
+    "TlsProtocol",
+    "TlsTransport",
     "__version__",
     "bind",
     "parse_command_line",
     "remove_socket_file",
     "supervise",
     "take_worker_sockets",
+    "tls_unavailable",
 ]
 
 __version__: str
@@ -144,6 +147,7 @@ class Listener:
 # tls
 
 def tls_unavailable() -> str | None: ...
+
 @final
 class TlsProtocol(asyncio.Protocol):
     def __new__(
@@ -166,7 +170,10 @@ class TlsProtocol(asyncio.Protocol):
     def _feed(self, data: bytes) -> None: ...
 
 @final
-class TlsTransport(asyncio.Transport): ...
+class TlsTransport(asyncio.Transport):
+    def get_read_buffer_size(self) -> int: ...
+    def get_read_buffer_limits(self) -> tuple[int, int]: ...
+    def set_read_buffer_limits(self, high: int | None = None, low: int | None = None) -> None: ...
 
 # launch
 

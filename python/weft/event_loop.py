@@ -172,7 +172,7 @@ class EventLoop(_core.EventLoop, SignalHandlers, BaseEventLoop):
         ssl_handshake_timeout: float | None = None,
         ssl_shutdown_timeout: float | None = None,
     ) -> asyncio.Transport:
-        protocol, transport = tls.make_protocol(
+        tls_protocol = tls.make_protocol(
             self,
             protocol,
             sslcontext,
@@ -183,7 +183,8 @@ class EventLoop(_core.EventLoop, SignalHandlers, BaseEventLoop):
             ssl_shutdown_timeout=ssl_shutdown_timeout,
         )
         self._connected.discard(rawsock)
-        _core.SocketTransport(self, rawsock, protocol, None, extra, server)
+        transport: asyncio.Transport = tls_protocol._app_transport
+        _core.SocketTransport(self, rawsock, tls_protocol, None, extra, server)
         return transport
 
     async def start_tls(

@@ -12,6 +12,7 @@ import logging
 import os
 import ssl
 from asyncio import constants, sslproto
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 
 from weft import _core
@@ -22,6 +23,11 @@ if TYPE_CHECKING:
 __all__ = ["Engine", "chosen_engine", "make_protocol", "upgrade"]
 
 Engine: TypeAlias = Literal["auto", "native", "memorybio"]
+TlsProtocol: TypeAlias = _core.TlsProtocol | sslproto.SSLProtocol
+
+# typeshed knows less of these two than asyncio's own loops use.
+_MemoryBioProtocol: Callable[..., sslproto.SSLProtocol] = sslproto.SSLProtocol
+_default_context: Callable[..., ssl.SSLContext] = sslproto._create_transport_context
 
 logger = logging.getLogger("weft.tls")
 
@@ -48,52 +54,35 @@ def make_protocol(
     call_connection_made: bool = True,
     ssl_handshake_timeout: float | None = None,
     ssl_shutdown_timeout: float | None = None,
-) -> tuple[asyncio.BaseProtocol, asyncio.Transport]:
-    """The TLS protocol for a transport, and the transport that it gives to `protocol`.
+) -> TlsProtocol:
+    """The TLS protocol for a transport; its `_app_transport` is the one for `protocol`.
 
     Times are in seconds; what is not positive is a `ValueError`.
     """
-    limits = {
+    options = {
+        "call_connection_made": call_connection_made,
         "ssl_handshake_timeout": ssl_handshake_timeout,
         "ssl_shutdown_timeout": ssl_shutdown_timeout,
     }
-    tls: _core.TlsProtocol | sslproto.SSLProtocol | None = None
     if _is_native(chosen_engine()) and getattr(sslcontext, "_msg_callback", None) is None:
-        for name, limit in limits.items():
-            if limit is not None and limit <= 0:
+        for name in ("ssl_handshake_timeout", "ssl_shutdown_timeout"):
+            limit = options[name]
+            if limit is None:
+                options[name] = getattr(constants, name.upper())
+            elif limit <= 0:
                 raise ValueError(f"{name} should be a positive number, got {limit}")
         if not sslcontext:
-            sslcontext = sslproto._create_transport_context(server_side, server_hostname)
+            sslcontext = _default_context(server_side, server_hostname)
         bios = ssl.MemoryBIO(), ssl.MemoryBIO()
-        session = sslcontext.wrap_bio(
-            *bios,
-            server_side=server_side,
-            server_hostname=None if server_side else server_hostname or None,
-        )
+        peer = None if server_side else server_hostname or None
+        session = sslcontext.wrap_bio(*bios, server_side=server_side, server_hostname=peer)
         if _reads_and_writes_itself(session):
-            tls = _core.TlsProtocol(
-                loop,
-                protocol,
-                sslcontext,
-                session,
-                bios,
-                waiter,
-                call_connection_made=call_connection_made,
-                ssl_handshake_timeout=ssl_handshake_timeout or constants.SSL_HANDSHAKE_TIMEOUT,
-                ssl_shutdown_timeout=ssl_shutdown_timeout or constants.SSL_SHUTDOWN_TIMEOUT,
+            return _core.TlsProtocol(
+                loop, protocol, sslcontext, session, bios, waiter, **cast(Any, options)
             )
-    if tls is None:
-        tls = sslproto.SSLProtocol(
-            loop,
-            protocol,
-            sslcontext,
-            waiter,
-            server_side,
-            server_hostname,
-            call_connection_made,
-            **limits,
-        )
-    return tls, tls._app_transport
+    return _MemoryBioProtocol(
+        loop, protocol, sslcontext, waiter, server_side, server_hostname, **options
+    )
 
 
 async def upgrade(
@@ -114,9 +103,8 @@ async def upgrade(
     if not getattr(transport, "_start_tls_compatible", False):
         raise TypeError(f"transport {transport!r} is not supported by start_tls()")
     waiter = loop.create_future()
-    tls, upgraded = make_protocol(
-        loop, protocol, sslcontext, waiter, call_connection_made=False, **options
-    )
+    tls = make_protocol(loop, protocol, sslcontext, waiter, call_connection_made=False, **options)
+    upgraded = tls._app_transport
     # Nothing is read until the new protocol has been told of its connection.
     transport.pause_reading()
     transport.set_protocol(tls)
@@ -151,7 +139,7 @@ def _is_native(engine: Engine) -> bool:
     return False
 
 
-def _reads_and_writes_itself(session: object) -> bool:
+def _reads_and_writes_itself(session: Any) -> bool:
     """Whether a session is an `ssl.SSLObject` whose class adds nothing to reading and writing.
 
     A context may have its own class of sessions; what else that overrides is called as ever.
@@ -164,9 +152,7 @@ def _reads_and_writes_itself(session: object) -> bool:
     )
 
 
-def _move_stream_buffer(
-    protocol: asyncio.BaseProtocol, tls: _core.TlsProtocol | sslproto.SSLProtocol
-) -> None:
+def _move_stream_buffer(protocol: asyncio.BaseProtocol, tls: TlsProtocol) -> None:
     """Give TLS what the protocol's `StreamReader` holds.
 
     A client that does not wait for an answer begins its handshake right behind its request for
@@ -174,11 +160,11 @@ def _move_stream_buffer(
     """
     if not isinstance(protocol, asyncio.StreamReaderProtocol):
         return
-    reader = protocol._stream_reader
-    if reader is None or not reader._buffer:
+    buffer = getattr(cast(Any, protocol)._stream_reader, "_buffer", None)
+    if not buffer:
         return
     if isinstance(tls, sslproto.SSLProtocol):
-        tls._incoming.write(reader._buffer)
+        cast(Any, tls)._incoming.write(buffer)
     else:
-        tls._feed(bytes(reader._buffer))
-    reader._buffer.clear()
+        tls._feed(bytes(buffer))
+    buffer.clear()

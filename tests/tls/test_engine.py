@@ -87,7 +87,7 @@ async def main():
     loop = asyncio.get_running_loop()
     print(_core.tls_unavailable())
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    made, _ = tls.make_protocol(loop, asyncio.Protocol(), context, None, server_hostname="x")
+    made = tls.make_protocol(loop, asyncio.Protocol(), context, None, server_hostname="x")
     print(type(made).__name__)
     made._app_transport.abort()
 
@@ -137,9 +137,7 @@ def test_what_is_not_proved_is_not_driven(before, reason):
 
 
 @pytest.mark.limit(30)
-@pytest.mark.parametrize(
-    ("asked", "protocol"), [("", "TlsProtocol"), ("memorybio", "SSLProtocol")]
-)
+@pytest.mark.parametrize(("asked", "protocol"), [("", "TlsProtocol"), ("memorybio", "SSLProtocol")])
 def test_the_engine_is_native_unless_somebody_says_otherwise(asked, protocol):
     assert outcome("", asked)[0] == ["None", protocol]
 

@@ -35,9 +35,7 @@ async def test_a_plain_connection_goes_on_encrypted(loop, server_side):
         await peer.send(b"plain")
         assert await plain.received(5) == b"plain"
         secure = Recorder()
-        upgrading = asyncio.ensure_future(
-            upgrade(loop, transport, secure, server_side=server_side)
-        )
+        upgrading = asyncio.ensure_future(upgrade(loop, transport, secure, server_side=server_side))
         tls = peer_over(peer.sock, server_side=server_side)
         await tls.handshake()
         upgraded = await upgrading
@@ -84,17 +82,13 @@ async def test_an_upgrade_checks_the_certificate(loop):
 async def test_an_upgrade_has_a_time_limit(loop):
     async with connection() as (transport, _plain, _peer):
         with pytest.raises(ConnectionAbortedError, match=r"taking longer than 0\.02 seconds"):
-            await upgrade(
-                loop, transport, Recorder(), server_side=True, ssl_handshake_timeout=0.02
-            )
+            await upgrade(loop, transport, Recorder(), server_side=True, ssl_handshake_timeout=0.02)
 
 
 @pytest.mark.parametrize("rounds", range(1, 6))
 async def test_an_upgrade_can_be_cancelled_at_any_turn(loop, rounds):
     async with connection() as (transport, _plain, peer):
-        upgrading = asyncio.ensure_future(
-            upgrade(loop, transport, Recorder(), server_side=False)
-        )
+        upgrading = asyncio.ensure_future(upgrade(loop, transport, Recorder(), server_side=False))
         await turns(rounds)
         upgrading.cancel()
         with pytest.raises(asyncio.CancelledError):

@@ -48,9 +48,9 @@ async def test_extra_info_comes_from_tls_and_from_the_socket_below(loop):
         assert transport.get_extra_info("peercert")["subjectAltName"]
         assert transport.get_extra_info("compression", "default") is None
         assert transport.get_extra_info("peername") == address_of(server)
-        assert transport.get_extra_info("sockname") == transport.get_extra_info(
-            "socket"
-        ).getsockname()
+        assert (
+            transport.get_extra_info("sockname") == transport.get_extra_info("socket").getsockname()
+        )
         assert transport.get_extra_info("nothing") is None
         assert transport.get_extra_info("nothing", "default") == "default"
         transport.abort()
@@ -90,6 +90,7 @@ def test_a_forgotten_transport_warns(loop_factory):
         loop = loop_factory()
 
         async def forget():
+            loop = asyncio.get_running_loop()
             server = await loop.create_server(Recorder, "127.0.0.1", 0, ssl=server_context())
             await loop.create_connection(
                 Recorder, *address_of(server), ssl=client_context(), server_hostname=NAME
