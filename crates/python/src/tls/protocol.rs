@@ -1,5 +1,6 @@
 //! The Python class `TlsProtocol`: what the transport below calls.
 
+use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use pyo3::{PyTraverseError, PyVisit};
@@ -70,9 +71,7 @@ impl TlsProtocol {
     ) -> PyResult<Py<Self>> {
         let py = ssl_object.py();
         let session = Session::attach(ssl_object, &bios.0, &bios.1)?.ok_or_else(|| {
-            pyo3::exceptions::PyRuntimeError::new_err(
-                "this session cannot be driven; use asyncio.sslproto for it",
-            )
+            PyRuntimeError::new_err("this session cannot be driven; use asyncio.sslproto for it")
         })?;
         let extra = PyDict::new(py);
         extra.set_item("sslcontext", sslcontext)?;
@@ -138,6 +137,9 @@ impl TlsProtocol {
 
     /// Ciphertext, from a transport that is no socket's.
     fn data_received(slf: &Bound<'_, Self>, data: &Bound<'_, PyAny>) -> PyResult<()> {
+        if slf.get().state(slf.py()).busy.get() {
+            return Err(PyRuntimeError::new_err("data_received() in the middle of a handshake"));
+        }
         let view = View::readable(data)?;
         read::take(slf, view.as_slice(slf.py()));
         drop(view);
@@ -162,7 +164,7 @@ impl TlsProtocol {
 
     /// Gives the session bytes that were read from the connection before TLS began.
     fn _feed(&self, py: Python<'_>, data: &[u8]) {
-        if let Some(tls) = self.state(py).tls() {
+        if let Some(tls) = self.state(py).idle_tls() {
             tls.session.feed(data);
         }
     }

@@ -55,7 +55,7 @@ pub(super) fn takes(protocol: &Bound<'_, TlsProtocol>, hangup: bool) -> bool {
 
 /// Bytes from the peer that are not decrypted yet.
 pub(super) fn input_len(state: &State) -> usize {
-    state.tls.borrow().as_ref().map_or(0, |tls| tls.session.input_len())
+    state.idle_tls().map_or(0, |tls| tls.session.input_len())
 }
 
 /// Takes bytes from the peer; runs no code of the application.

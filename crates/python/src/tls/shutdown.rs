@@ -196,7 +196,7 @@ pub(super) fn connection_lost(
     let py = protocol.py();
     let state = protocol.get().state(py);
     state.write.backlog.borrow_mut().clear();
-    if let Some(tls) = state.tls() {
+    if let Some(tls) = state.idle_tls() {
         tls.session.take_output();
     }
     state.lost.set(state.lost.get().saturating_add(1));

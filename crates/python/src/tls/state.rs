@@ -178,7 +178,8 @@ impl State {
         self.tls.borrow().clone()
     }
 
-    /// The session, unless OpenSSL is running.
+    /// The session, unless OpenSSL is running: during a handshake without the GIL, so that another
+    /// thread may have come here.
     pub(super) fn idle_tls(&self) -> Option<Rc<Tls>> {
         if self.busy.get() { None } else { self.tls() }
     }

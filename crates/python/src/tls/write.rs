@@ -117,7 +117,7 @@ pub(super) fn process_outgoing(protocol: &Bound<'_, TlsProtocol>) -> PyResult<()
 pub(super) fn send_outgoing(protocol: &Bound<'_, TlsProtocol>) -> PyResult<()> {
     let py = protocol.py();
     let state = protocol.get().state(py);
-    let Some(tls) = state.tls() else { return Ok(()) };
+    let Some(tls) = state.idle_tls() else { return Ok(()) };
     if tls.session.output_len() == 0 {
         return Ok(());
     }
@@ -131,7 +131,7 @@ pub(super) fn send_outgoing(protocol: &Bound<'_, TlsProtocol>) -> PyResult<()> {
 /// Bytes that are not with the kernel, or with the transport below, yet.
 fn waiting(py: Python<'_>, state: &State) -> usize {
     let backlog = state.write.backlog.borrow().len();
-    let output = state.tls.borrow().as_ref().map_or(0, |tls| tls.session.output_len());
+    let output = state.idle_tls().map_or(0, |tls| tls.session.output_len());
     let lower = state.lower(py).map_or(0, |lower| lower.waiting(py));
     backlog + output + lower
 }
