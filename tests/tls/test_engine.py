@@ -79,6 +79,7 @@ async def test_a_session_class_that_changes_the_handshake_is_driven():
 
 PROGRAM = """
 import asyncio, os, ssl, sys
+original = ssl.SSLContext.wrap_bio
 {before}
 import weft
 from weft import _core, tls
@@ -86,6 +87,7 @@ from weft import _core, tls
 async def main():
     loop = asyncio.get_running_loop()
     print(_core.tls_unavailable())
+    ssl.SSLContext.wrap_bio = original
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     made = tls.make_protocol(loop, asyncio.Protocol(), context, None, server_hostname="x")
     print(type(made).__name__)
@@ -115,6 +117,21 @@ def wrap_bio(self, incoming, outgoing, **options):
     return wrap(self, ssl.MemoryBIO(), outgoing, **options)
 ssl.SSLContext.wrap_bio = wrap_bio
 """
+# Where the SSL should be, a number that is no address: to follow it would be a crash.
+WILD_POINTER = """
+import struct, types
+wild, = struct.unpack("d", struct.pack("Q", 0x6666_6666_6660))
+fake = types.SimpleNamespace(_sslobj=complex(0.0, wild))
+ssl.SSLContext.wrap_bio = lambda self, *bios, **options: fake
+"""
+TOO_SMALL = """
+import types
+ssl.SSLContext.wrap_bio = lambda self, *bios, **options: types.SimpleNamespace(_sslobj=1.0)
+"""
+NO_POINTER = """
+import types
+ssl.SSLContext.wrap_bio = lambda self, *bios, **options: types.SimpleNamespace(_sslobj=0j)
+"""
 BUILT_IN = "import _ssl; del _ssl.__file__"
 
 
@@ -124,6 +141,9 @@ BUILT_IN = "import _ssl; del _ssl.__file__"
     [
         (ANOTHER_LIBRARY, "where the ssl module has OpenSSL of somebody else"),
         (ANOTHER_LAYOUT, "the session does not refer to its context and its BIOs"),
+        (WILD_POINTER, "the session's memory cannot be read"),
+        (TOO_SMALL, "<class 'float'> is smaller than it was"),
+        (NO_POINTER, "<class 'complex'> holds no pointer where it is expected"),
         (BUILT_IN, "the ssl module is built into the interpreter"),
     ],
 )

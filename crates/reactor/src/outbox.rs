@@ -89,14 +89,16 @@ impl<B: AsRef<[u8]>> Outbox<B> {
         }
     }
 
-    /// Appends a buffer that nobody else needs: copied when small, kept when large.
-    pub fn push_vec(&mut self, bytes: Vec<u8>) {
+    /// Appends a buffer that its maker does not need: copied when small, kept when large. What was
+    /// copied comes back, for its room.
+    pub fn push_vec(&mut self, bytes: Vec<u8>) -> Option<Vec<u8>> {
         if bytes.len() <= COPY_LIMIT {
             self.push_copy(&bytes);
-        } else {
-            self.len += bytes.len();
-            self.chunks.push_back(Chunk::Given(bytes));
+            return Some(bytes);
         }
+        self.len += bytes.len();
+        self.chunks.push_back(Chunk::Given(bytes));
+        None
     }
 
     /// The first slice to send, if anything waits. With [`is_single`](Self::is_single) it
@@ -211,13 +213,13 @@ mod tests {
     #[test]
     fn a_buffer_that_is_given_away_is_copied_only_when_small() {
         let mut outbox = Outbox::<Vec<u8>>::default();
-        outbox.push_vec(b"head".to_vec());
+        assert!(outbox.push_vec(b"head".to_vec()).is_some());
         outbox.push_vec(b"body".to_vec());
         assert!(outbox.is_single());
         outbox.advance(8);
         let large = vec![1u8; COPY_LIMIT + 1];
         let address = large.as_ptr();
-        outbox.push_vec(large);
+        assert!(outbox.push_vec(large).is_none());
         assert_eq!(outbox.len(), COPY_LIMIT + 1);
         assert_eq!(outbox.first().map(<[u8]>::as_ptr), Some(address));
         outbox.push_vec(Vec::new());

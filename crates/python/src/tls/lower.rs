@@ -41,12 +41,13 @@ impl Lower {
         }
     }
 
-    /// Sends ciphertext.
-    pub(super) fn write(&self, py: Python<'_>, bytes: Vec<u8>) -> PyResult<()> {
+    /// Sends ciphertext. A vector that is not needed comes back.
+    pub(super) fn write(&self, py: Python<'_>, bytes: Vec<u8>) -> PyResult<Option<Vec<u8>>> {
         match self {
             Lower::Socket(socket) => SocketTransport::send(socket.bind(py), bytes),
             Lower::Other(other) => {
-                other.call_method1(py, intern!(py, "write"), (PyBytes::new(py, &bytes),)).map(drop)
+                other.call_method1(py, intern!(py, "write"), (PyBytes::new(py, &bytes),))?;
+                Ok(Some(bytes))
             }
         }
     }

@@ -44,7 +44,7 @@ impl NativeProtocol for Native {
     }
 
     fn drained(&self, protocol: &Bound<'_, PyAny>) -> PyResult<()> {
-        write::control_application(protocol.cast_exact::<TlsProtocol>()?)
+        write::drained(protocol.cast_exact::<TlsProtocol>()?)
     }
 }
 

@@ -238,6 +238,9 @@ fn deliver_buffered(protocol: &Bound<'_, TlsProtocol>, state: &State) -> PyResul
 fn control_lower(protocol: &Bound<'_, TlsProtocol>) -> PyResult<()> {
     let py = protocol.py();
     let state = protocol.get().state(py);
+    if matches!(*state.lower.borrow(), Some(Lower::Socket(_))) {
+        return Ok(());
+    }
     let Some(Lower::Other(lower)) = state.lower(py) else { return Ok(()) };
     let waiting = input_len(state);
     if waiting >= state.read.high.get() && !state.read.lower_paused.get() {

@@ -92,6 +92,11 @@ fn offer(py: Python<'_>, state: &State, bytes: &[u8]) -> PyResult<bool> {
 pub(super) fn go_on(protocol: &Bound<'_, TlsProtocol>) -> PyResult<()> {
     let py = protocol.py();
     let state = protocol.get().state(py);
+    if state.write.backlog.borrow().is_empty()
+        && state.idle_tls().is_none_or(|tls| tls.session.output_len() == 0)
+    {
+        return Ok(());
+    }
     loop {
         // A copy: this path is rare, and code of the application's context might run.
         let first = state.write.backlog.borrow().first().map(<[u8]>::to_vec);
@@ -122,17 +127,19 @@ pub(super) fn send_outgoing(protocol: &Bound<'_, TlsProtocol>) -> PyResult<()> {
         return Ok(());
     }
     let bytes = tls.session.take_output();
-    match state.lower(py) {
-        Some(lower) => lower.write(py, bytes),
-        None => Ok(()),
+    if let Some(lower) = state.lower(py)
+        && let Some(room) = lower.write(py, bytes)?
+    {
+        tls.session.reuse(room);
     }
+    Ok(())
 }
 
 /// Bytes that are not with the kernel, or with the transport below, yet.
 fn waiting(py: Python<'_>, state: &State) -> usize {
     let backlog = state.write.backlog.borrow().len();
     let output = state.idle_tls().map_or(0, |tls| tls.session.output_len());
-    let lower = state.lower(py).map_or(0, |lower| lower.waiting(py));
+    let lower = state.lower.borrow().as_ref().map_or(0, |lower| lower.waiting(py));
     backlog + output + lower
 }
 
@@ -159,6 +166,15 @@ pub(super) fn control_application(protocol: &Bound<'_, TlsProtocol>) -> PyResult
         }
     }
     Ok(())
+}
+
+/// The socket has taken bytes: less waits, which only a paused protocol wants to know.
+pub(super) fn drained(protocol: &Bound<'_, TlsProtocol>) -> PyResult<()> {
+    if protocol.get().state(protocol.py()).write.paused.get() {
+        control_application(protocol)
+    } else {
+        Ok(())
+    }
 }
 
 /// Calls a flow-control method; an error in it is reported and changes nothing.

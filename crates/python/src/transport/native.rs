@@ -56,8 +56,8 @@ impl SocketTransport {
         state.write.paused.replace(false)
     }
 
-    /// Sends `bytes` at the end of the running callback.
-    pub(crate) fn send(slf: &Bound<'_, Self>, bytes: Vec<u8>) -> PyResult<()> {
+    /// Sends `bytes` at the end of the running callback. A vector that was copied comes back.
+    pub(crate) fn send(slf: &Bound<'_, Self>, bytes: Vec<u8>) -> PyResult<Option<Vec<u8>>> {
         write::write_vec(slf, bytes)
     }
 

@@ -37,13 +37,17 @@ pub(super) fn write(
 }
 
 /// A native protocol's `write`.
-pub(super) fn write_vec(transport: &Bound<'_, SocketTransport>, data: Vec<u8>) -> PyResult<()> {
+pub(super) fn write_vec(
+    transport: &Bound<'_, SocketTransport>,
+    data: Vec<u8>,
+) -> PyResult<Option<Vec<u8>>> {
     let state = transport.get().state(transport.py());
     if refuse_lost(transport, state)? {
-        return Ok(());
+        return Ok(None);
     }
-    state.outbox.borrow_mut().push_vec(data);
-    send_soon(transport, state)
+    let room = state.outbox.borrow_mut().push_vec(data);
+    send_soon(transport, state)?;
+    Ok(room)
 }
 
 /// `writelines(list_of_data)`: as one write.

@@ -56,7 +56,6 @@ impl Native {
         incoming: &Bound<'_, PyAny>,
         outgoing: &Bound<'_, PyAny>,
     ) -> PyResult<Option<(Py<PyAny>, NonNull<Ssl>)>> {
-        let py = object.py();
         let socket = object.getattr("_sslobj")?;
         let known = socket.get_type().is(&self.socket)
             && [incoming, outgoing].iter().all(|bio| bio.get_type().is(&self.memory));
@@ -67,7 +66,6 @@ impl Native {
         let Some(ssl) = NonNull::new(word(&socket, SSL_OF_SOCKET) as *mut Ssl) else {
             return Ok(None);
         };
-        let _ = py;
         // SAFETY: the classes are those of the proof, so this is the session's SSL, alive while
         // its object is.
         let found = unsafe {
@@ -96,11 +94,9 @@ fn find(py: Python<'_>) -> Result<Native, String> {
     let functions = Functions::of_module(&path, &version)?;
     let probe = Probe::new(&ssl, &module).map_err(python)?;
     probe.check(&functions)?;
-    let class = |name: &str| -> PyResult<Py<PyType>> {
-        Ok(module.getattr(name)?.cast_into::<PyType>()?.unbind())
-    };
-    let socket = class("_SSLSocket").map_err(python)?;
-    let memory = class("MemoryBIO").map_err(python)?;
+    // Only objects of the classes that were looked at are trusted later.
+    let socket = probe.socket.get_type().unbind();
+    let memory = probe.incoming.get_type().unbind();
     Ok(Native { functions, socket, memory })
 }
 

@@ -186,6 +186,21 @@ impl Session {
         self.pipe(|pipe| std::mem::take(&mut pipe.output))
     }
 
+    /// Gives back the room of bytes that were taken, for the next ones; not more than an idle
+    /// connection may hold.
+    pub(crate) fn reuse(&self, mut room: Vec<u8>) {
+        /// A small record with its head and its tag.
+        const KEPT_ROOM: usize = 2048;
+        if room.capacity() <= KEPT_ROOM {
+            room.clear();
+            self.pipe(|pipe| {
+                if pipe.output.capacity() == 0 {
+                    pipe.output = room;
+                }
+            });
+        }
+    }
+
     /// How many bytes for the peer wait.
     pub(crate) fn output_len(&self) -> usize {
         self.pipe(|pipe| pipe.output.len())
