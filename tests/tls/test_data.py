@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
+import threading
 
 import pytest
 
@@ -248,6 +249,32 @@ async def test_a_server_may_ask_for_a_certificate_later():
         await peer.send(b"me")
         await protocol.received(2)
         assert ("DNS", "client.test") in session.getpeercert()["subjectAltName"]
+
+
+async def test_another_thread_may_ask_the_session_while_data_flows(engine):
+    if engine == "memorybio":
+        pytest.skip("ssl lets go of the GIL while it reads; then such questions are not safe")
+    stop = threading.Event()
+    answers = set()
+
+    def ask(session):
+        while not stop.is_set():
+            answers.add((session.version(), session.cipher()[0]))
+            session.getpeercert(), session.pending(), session.shared_ciphers()
+
+    async with tls_connection() as (transport, protocol, peer):
+        thread = threading.Thread(target=ask, args=(transport.get_extra_info("ssl_object"),))
+        thread.start()
+        try:
+            for number in range(1, 50):
+                await peer.send(bytes(10_000))
+                await protocol.received(number * 10_000)
+                transport.write(bytes(10_000))
+                await peer.recv_exactly(10_000)
+        finally:
+            stop.set()
+            thread.join()
+    assert len(answers) == 1
 
 
 async def test_streams_work_over_tls():

@@ -84,6 +84,29 @@ async def test_a_dead_connection_leaves_no_cycle(loop):
         gc.enable()
 
 
+async def test_a_second_close_lets_go_of_session_and_context():
+    """A protocol that keeps its transport then keeps no more (CPython's test of the same leak)."""
+    gc.disable()
+    try:
+        context = client_context()
+        async with tls_connection(context=context) as (transport, protocol, peer):
+            kept = [weakref.ref(context), weakref.ref(transport.get_extra_info("ssl_object"))]
+            await peer.notify_closed()
+            await protocol.closed()
+            transport.close()
+            transport.close()
+            assert transport.is_closing()
+        del context, peer
+        # The generator of the connection still holds its context until it is gone itself.
+        await turns(2)
+        assert protocol.transport is transport
+        assert kept[1]() is None
+    finally:
+        gc.enable()
+    gc.collect()
+    assert kept[0]() is None
+
+
 def test_a_forgotten_transport_warns(loop_factory):
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
