@@ -8,6 +8,7 @@ from contextvars import Context
 from logging import Logger
 from os import PathLike
 from socket import socket
+from ssl import MemoryBIO, SSLContext, SSLObject
 from typing import Any, Literal, NoReturn, Self, TypeVar, TypeVarTuple, Unpack, final
 
 from _typeshed import FileDescriptorLike, ReadableBuffer, WriteableBuffer
@@ -26,12 +27,15 @@ __all__ = [
     "SocketTransport",
     "StartupError",
     "TimerHandle",
+    "TlsProtocol",
+    "TlsTransport",
     "__version__",
     "bind",
     "parse_command_line",
     "remove_socket_file",
     "supervise",
     "take_worker_sockets",
+    "tls_unavailable",
 ]
 
 __version__: str
@@ -150,6 +154,37 @@ class Listener:
         accepted: Callable[[socket], object] | None,
     ) -> Self: ...
     def stop(self) -> None: ...
+
+# tls
+
+def tls_unavailable() -> str | None: ...
+
+@final
+class TlsProtocol(asyncio.Protocol):
+    def __new__(
+        cls,
+        event_loop: EventLoop,
+        app_protocol: asyncio.BaseProtocol,
+        sslcontext: SSLContext,
+        ssl_object: SSLObject,
+        bios: tuple[MemoryBIO, MemoryBIO],
+        waiter: asyncio.Future[Any] | None,
+        *,
+        call_connection_made: bool = True,
+        ssl_handshake_timeout: float,
+        ssl_shutdown_timeout: float,
+    ) -> Self: ...
+    @property
+    def _app_transport(self) -> TlsTransport: ...
+    @property
+    def _app_protocol(self) -> asyncio.BaseProtocol: ...
+    def _feed(self, data: bytes) -> None: ...
+
+@final
+class TlsTransport(asyncio.Transport):
+    def get_read_buffer_size(self) -> int: ...
+    def get_read_buffer_limits(self) -> tuple[int, int]: ...
+    def set_read_buffer_limits(self, high: int | None = None, low: int | None = None) -> None: ...
 
 # launch
 

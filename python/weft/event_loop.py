@@ -14,11 +14,11 @@ import os
 import socket
 import ssl
 import weakref
-from asyncio import base_events, sslproto
+from asyncio import base_events
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-from weft import _core
+from weft import _core, tls
 from weft.base import BaseEventLoop
 from weft.signals import SignalHandlers
 
@@ -162,30 +162,57 @@ class EventLoop(_core.EventLoop, SignalHandlers, BaseEventLoop):
         self,
         rawsock: socket.socket,
         protocol: asyncio.BaseProtocol,
-        sslcontext: ssl.SSLContext,
-        waiter: asyncio.Future[Any],
+        sslcontext: ssl.SSLContext | None,
+        waiter: asyncio.Future[Any] | None,
         *,
         server_side: bool = False,
         server_hostname: str | None = None,
         extra: dict[str, Any] | None = None,
         server: base_events.Server | None = None,
-        ssl_handshake_timeout: int | None = None,
+        ssl_handshake_timeout: float | None = None,
         ssl_shutdown_timeout: float | None = None,
     ) -> asyncio.Transport:
-        ssl_protocol = sslproto.SSLProtocol(
+        tls_protocol = tls.make_protocol(
             self,
             protocol,
             sslcontext,
             waiter,
-            server_side,
-            server_hostname,
+            server_side=server_side,
+            server_hostname=server_hostname,
             ssl_handshake_timeout=ssl_handshake_timeout,
             ssl_shutdown_timeout=ssl_shutdown_timeout,
         )
         self._connected.discard(rawsock)
-        _core.SocketTransport(self, rawsock, ssl_protocol, None, extra, server)
-        transport: asyncio.Transport = ssl_protocol._app_transport
+        transport: asyncio.Transport = tls_protocol._app_transport
+        _core.SocketTransport(self, rawsock, tls_protocol, None, extra, server)
         return transport
+
+    async def start_tls(
+        self,
+        transport: Any,
+        protocol: asyncio.BaseProtocol,
+        sslcontext: ssl.SSLContext,
+        *,
+        server_side: bool = False,
+        server_hostname: str | None = None,
+        ssl_handshake_timeout: float | None = None,
+        ssl_shutdown_timeout: float | None = None,
+    ) -> asyncio.Transport:
+        """Upgrade a transport to TLS; `protocol` goes on over the transport returned.
+
+        Times are in seconds. A transport that cannot be upgraded is a `TypeError`. A handshake
+        that fails raises what `ssl` raises, and closes the connection.
+        """
+        return await tls.upgrade(
+            self,
+            transport,
+            protocol,
+            sslcontext,
+            server_side=server_side,
+            server_hostname=server_hostname,
+            ssl_handshake_timeout=ssl_handshake_timeout,
+            ssl_shutdown_timeout=ssl_shutdown_timeout,
+        )
 
     def _start_serving(
         self,
@@ -194,7 +221,7 @@ class EventLoop(_core.EventLoop, SignalHandlers, BaseEventLoop):
         sslcontext: ssl.SSLContext | None = None,
         server: base_events.Server | None = None,
         backlog: int = 100,
-        ssl_handshake_timeout: int | None = None,
+        ssl_handshake_timeout: float | None = None,
         ssl_shutdown_timeout: float | None = None,
     ) -> None:
         accepted: Callable[[socket.socket], object] | None = None

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from typing import Any
 
 from .workload import Batch, Loop, Row, SetUp
 
@@ -20,11 +21,20 @@ LIMIT = 2**18
 READ = 2**16
 
 
-def _turns(size: int) -> int:
+# Keyword arguments for the listening and for the connecting end.
+Options = Callable[[], tuple[dict[str, Any], dict[str, Any]]]
+
+
+def no_options() -> tuple[dict[str, Any], dict[str, Any]]:
+    """Neither end gets any."""
+    return {}, {}
+
+
+def turns(size: int) -> int:
     return 2_000 if size < 10_000 else 500
 
 
-def _message(size: int) -> bytes:
+def message_of(size: int) -> bytes:
     return bytes(number % 251 for number in range(size))
 
 
@@ -86,18 +96,21 @@ class _Client(asyncio.Protocol):
             self.done.set_exception(RuntimeError("the echo differs from the message"))
 
 
-def _protocol(size: int, *, split: bool = False) -> SetUp:
+def protocol(size: int, *, split: bool = False, options: Options = no_options) -> SetUp:
+    """Echo between protocols; `options` makes what create_server and create_connection get."""
+
     @asynccontextmanager
     async def ready(loop: Loop) -> AsyncIterator[Batch]:
-        server = await loop.create_server(lambda: _Echo(split), "127.0.0.1", 0)
+        serving, connecting = options()
+        server = await loop.create_server(lambda: _Echo(split), "127.0.0.1", 0, **serving)
         port = server.sockets[0].getsockname()[1]
         transport, client = await loop.create_connection(
-            lambda: _Client(loop, _message(size)), "127.0.0.1", port
+            lambda: _Client(loop, message_of(size)), "127.0.0.1", port, **connecting
         )
 
         async def batch() -> int:
-            await client.run(_turns(size))
-            return _turns(size)
+            await client.run(turns(size))
+            return turns(size)
 
         yield batch
         transport.close()
@@ -118,16 +131,16 @@ def _streams(size: int) -> SetUp:
         server = await asyncio.start_server(serve, "127.0.0.1", 0, limit=LIMIT)
         port = server.sockets[0].getsockname()[1]
         reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=LIMIT)
-        message = _message(size)
+        message = message_of(size)
 
         async def batch() -> int:
-            for _ in range(_turns(size)):
+            for _ in range(turns(size)):
                 writer.write(message)
                 await writer.drain()
                 data = await reader.readexactly(size)
             if data != message:
                 raise RuntimeError("the echo differs from the message")
-            return _turns(size)
+            return turns(size)
 
         yield batch
         writer.close()
@@ -154,7 +167,7 @@ def _sockets(size: int) -> SetUp:
             client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             serving = asyncio.ensure_future(_serve_socket(loop, listener))
             await loop.sock_connect(client, listener.getsockname())
-            message = _message(size)
+            message = message_of(size)
 
             async def turn() -> list[bytes]:
                 parts: list[bytes] = []
@@ -166,11 +179,11 @@ def _sockets(size: int) -> SetUp:
                 return parts
 
             async def batch() -> int:
-                for _ in range(_turns(size)):
+                for _ in range(turns(size)):
                     parts = await turn()
                 if b"".join(parts) != message:
                     raise RuntimeError("the echo differs from the message")
-                return _turns(size)
+                return turns(size)
 
             yield batch
             client.shutdown(socket.SHUT_WR)
@@ -181,11 +194,9 @@ def _sockets(size: int) -> SetUp:
 
 KB = 1024
 ROWS = (
-    Row("proto1k", "echo of 1 KB, Protocol", _protocol(KB), {"uvloop": 1.15}, syscalls=True),
-    Row("proto100k", "echo of 100 KB, Protocol", _protocol(100 * KB), syscalls=True),
-    Row(
-        "split1k", "echo of 1 KB, answered in two writes", _protocol(KB, split=True), syscalls=True
-    ),
+    Row("proto1k", "echo of 1 KB, Protocol", protocol(KB), {"uvloop": 1.15}, syscalls=True),
+    Row("proto100k", "echo of 100 KB, Protocol", protocol(100 * KB), syscalls=True),
+    Row("split1k", "echo of 1 KB, answered in two writes", protocol(KB, split=True), syscalls=True),
     Row("stream1k", "echo of 1 KB, streams", _streams(KB), syscalls=True),
     Row("stream100k", "echo of 100 KB, streams", _streams(100 * KB), syscalls=True),
     Row(

@@ -10,7 +10,8 @@ from ..support.machine import OVERLAYS, version_of
 
 Factory = Callable[[], asyncio.AbstractEventLoop]
 
-LOOPS = ("weft", "asyncio", "uvloop", "rloop", "uvloop022")
+# aiofastnet is no loop: it replaces the transports of one, here uvloop's. It is asked for by name.
+LOOPS = ("weft", "asyncio", "uvloop", "rloop", "uvloop022", "aiofastnet")
 DEFAULT_LOOPS = LOOPS[:4]
 # Loops whose package lies beside the environment.
 OVERLAY_OF = {"uvloop022": "uvloop-0.22"}
@@ -32,6 +33,9 @@ def factory(name: str) -> Factory:
     """
     if name == "asyncio":
         return asyncio.SelectorEventLoop
+    if name == "aiofastnet":
+        patched: Factory = importlib.import_module("aiofastnet").loop_factory(factory("uvloop"))
+        return patched
     module = importlib.import_module("uvloop" if name in OVERLAY_OF else name)
     made: Factory = module.new_event_loop
     return made

@@ -23,6 +23,7 @@ PACKAGES = (
     "uvloop",
     "granian",
     "rloop",
+    "aiofastnet",
     "gunicorn",
     "gunicorn_h1c",
     "hypercorn",

@@ -5,6 +5,7 @@ mod event_loop;
 mod ffi;
 mod launch;
 mod server;
+mod tls;
 mod transport;
 
 use pyo3::prelude::*;
@@ -24,6 +25,8 @@ mod _core {
     #[pymodule_export]
     use crate::server::{Exchange, HttpServer, Operation};
     #[pymodule_export]
+    use crate::tls::{TlsProtocol, TlsTransport, tls_unavailable};
+    #[pymodule_export]
     use crate::transport::{Listener, SocketTransport};
 
     #[pymodule_init]
@@ -31,6 +34,7 @@ mod _core {
         event_loop::install(module)?;
         launch::complete(module)?;
         transport::install(module.py())?;
+        tls::install(module.py())?;
         server::install(module);
         module.add("__version__", env!("CARGO_PKG_VERSION"))
     }

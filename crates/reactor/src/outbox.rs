@@ -18,13 +18,15 @@ pub const MAX_SLICES: usize = 16;
 #[derive(Debug)]
 enum Chunk<B> {
     Copied(Vec<u8>),
+    /// Given away by its maker; not kept for reuse, so that an idle connection holds no memory.
+    Given(Vec<u8>),
     Shared(B),
 }
 
 impl<B: AsRef<[u8]>> Chunk<B> {
     fn bytes(&self) -> &[u8] {
         match self {
-            Chunk::Copied(bytes) => bytes,
+            Chunk::Copied(bytes) | Chunk::Given(bytes) => bytes,
             Chunk::Shared(owner) => owner.as_ref(),
         }
     }
@@ -102,6 +104,18 @@ impl<B: AsRef<[u8]>> Outbox<B> {
             self.chunks.pop_back();
             self.chunks.push_back(Chunk::Copied(chunk));
         }
+    }
+
+    /// Appends a buffer that its maker does not need: copied when small, kept when large. What was
+    /// copied comes back, for its room.
+    pub fn push_vec(&mut self, bytes: Vec<u8>) -> Option<Vec<u8>> {
+        if bytes.len() <= COPY_LIMIT {
+            self.push_copy(&bytes);
+            return Some(bytes);
+        }
+        self.len += bytes.len();
+        self.chunks.push_back(Chunk::Given(bytes));
+        None
     }
 
     /// The first slice to send, if anything waits. With [`is_single`](Self::is_single) it
@@ -233,6 +247,22 @@ mod tests {
         let address = large.as_ptr();
         outbox.push_shared(large);
         assert_eq!(outbox.first().map(<[u8]>::as_ptr), Some(address));
+    }
+
+    #[test]
+    fn a_buffer_that_is_given_away_is_copied_only_when_small() {
+        let mut outbox = Outbox::<Vec<u8>>::default();
+        assert!(outbox.push_vec(b"head".to_vec()).is_some());
+        outbox.push_vec(b"body".to_vec());
+        assert!(outbox.is_single());
+        outbox.advance(8);
+        let large = vec![1u8; COPY_LIMIT + 1];
+        let address = large.as_ptr();
+        assert!(outbox.push_vec(large).is_none());
+        assert_eq!(outbox.len(), COPY_LIMIT + 1);
+        assert_eq!(outbox.first().map(<[u8]>::as_ptr), Some(address));
+        outbox.push_vec(Vec::new());
+        assert!(outbox.is_single());
     }
 
     #[test]

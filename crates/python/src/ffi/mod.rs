@@ -11,6 +11,7 @@
 //! | [`function`] | builtin functions bound to a native object |
 //! | [`descriptor`] | descriptors taken over from Python |
 //! | [`buffer`] | bytes objects filled in place, foreign buffers read and written |
+//! | [`openssl`] | the interpreter's own OpenSSL |
 
 pub(crate) mod buffer;
 pub(crate) mod call;
@@ -20,4 +21,5 @@ pub(crate) mod descriptor;
 pub(crate) mod function;
 pub(crate) mod gil;
 pub(crate) mod method;
+pub(crate) mod openssl;
 pub(crate) mod plain;

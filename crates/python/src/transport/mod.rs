@@ -7,6 +7,7 @@
 //! | [`read`] | from the socket to the protocol |
 //! | [`write`] | from the protocol to the socket, flow control |
 //! | [`close`] | connection_made to connection_lost, and every error between |
+//! | [`native`] | protocols written in Rust |
 //! | [`connection`] | who owns the descriptor, and its addresses |
 //! | [`listener`] | accepting |
 //!
@@ -17,10 +18,14 @@
 mod close;
 mod connection;
 mod listener;
+mod native;
 mod read;
 mod state;
 mod stream;
 mod write;
 
 pub(crate) use listener::Listener;
-pub(crate) use stream::{SocketTransport, install};
+pub(crate) use native::NativeProtocol;
+pub(crate) use state::Protocol;
+pub(crate) use stream::{SocketTransport, install, write_argument};
+pub(crate) use write::{check_data, limits as write_limits};

@@ -9,6 +9,7 @@ use pyo3::types::PyBytes;
 use weft_reactor::sys::socket;
 
 use super::close;
+use super::native::{self, Native};
 use super::state::State;
 use super::stream::SocketTransport;
 use crate::error::os_error;
@@ -38,7 +39,13 @@ pub(super) fn read_ready(transport: &Bound<'_, SocketTransport>) -> PyResult<()>
         return Ok(());
     }
     let is_buffered = state.protocol.borrow().as_ref().is_some_and(|p| p.is_buffered);
-    if is_buffered {
+    if let Some((protocol, native)) = native::of(py, state) {
+        // It does the rest itself when it takes bytes again.
+        if !native.takes(&protocol, state.read.hangup.get()) {
+            return Ok(());
+        }
+        read_native(transport, state, &protocol, native)?;
+    } else if is_buffered {
         read_buffered(transport, state)?;
     } else {
         read_streaming(transport, state)?;
@@ -125,6 +132,41 @@ fn recv_bulk<'py>(py: Python<'py>, state: &State) -> PyResult<io::Result<Outcome
         }
         Err(error) => outcome(Err(error), state, BULK_ROOM, |_| py.None().into_bound(py)),
     })
+}
+
+fn read_native(
+    transport: &Bound<'_, SocketTransport>,
+    state: &State,
+    protocol: &Bound<'_, PyAny>,
+    native: Native,
+) -> PyResult<()> {
+    let py = transport.py();
+    let core = state.event_loop.bind(py).get().core(py);
+    let mut taken = Ok(());
+    let received: io::Result<usize> = core.with_read_buffer(|buffer| {
+        let len = socket::recv(state.fd.get(), buffer)?;
+        if len > 0 {
+            note_read(state, len, buffer.len());
+            taken = native.take(protocol, &buffer[..len]);
+        }
+        Ok(len)
+    });
+    match received {
+        Ok(0) => end_of_stream(transport, state),
+        Ok(_) => {
+            let context = state.context.bind(py);
+            match taken.and_then(|()| call::in_context(context, || native.process(protocol))) {
+                Ok(()) => Ok(()),
+                // The name that asyncio's own TLS protocol would have in this text.
+                Err(error) => protocol_failed(transport, error, "buffer_updated"),
+            }
+        }
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+            state.read.ready.set(false);
+            Ok(())
+        }
+        Err(error) => read_failed(transport, error),
+    }
 }
 
 fn read_buffered(transport: &Bound<'_, SocketTransport>, state: &State) -> PyResult<()> {

@@ -16,6 +16,7 @@ use weft_reactor::registry::Token;
 use weft_reactor::sys::socket;
 
 use super::connection::Connection;
+use super::native::Native;
 use crate::event_loop::EventLoop;
 
 /// asyncio's default high-water mark of a transport's write buffer.
@@ -23,21 +24,23 @@ pub(super) const HIGH_WATER: usize = 64 * 1024;
 
 /// A protocol. Its methods are looked up at each call, as asyncio does: applications and
 /// tests replace them on the instance.
-pub(super) struct Protocol {
-    pub(super) object: Py<PyAny>,
+pub(crate) struct Protocol {
+    pub(crate) object: Py<PyAny>,
     /// A `BufferedProtocol`: it gives the buffer to read into.
-    pub(super) is_buffered: bool,
+    pub(crate) is_buffered: bool,
+    /// Written in Rust: it takes bytes without an object.
+    pub(super) native: Option<Native>,
 }
 
 impl Protocol {
-    pub(super) fn new(object: &Bound<'_, PyAny>) -> PyResult<Self> {
+    pub(crate) fn new(object: &Bound<'_, PyAny>) -> PyResult<Self> {
         static BUFFERED: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
         let py = object.py();
         let buffered = BUFFERED.get_or_try_init(py, || {
             PyResult::Ok(py.import("asyncio")?.getattr("BufferedProtocol")?.unbind())
         })?;
         let is_buffered = object.is_instance(buffered.bind(py))?;
-        Ok(Self { object: object.clone().unbind(), is_buffered })
+        Ok(Self { object: object.clone().unbind(), is_buffered, native: None })
     }
 }
 

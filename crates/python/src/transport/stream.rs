@@ -134,15 +134,24 @@ impl FastMethod for Write {
     const NAME: &'static std::ffi::CStr = c"write";
     const DOC: &'static std::ffi::CStr = c"write($self, data)\n--\n\nSend bytes (bytes, bytearray or memoryview; mutable ones are copied).\n\nNever blocks: what the socket does not take is buffered.";
     const BODY: Method<SocketTransport> = |transport, arguments: Arguments<'_, '_>| {
-        let known = [pyo3::intern!(transport.py(), "data")];
-        let data = match (arguments.positional(), arguments.keywords("write", known)?) {
-            ([data], [None]) => *data,
-            ([], [Some(data)]) => data,
-            _ => return Err(PyTypeError::new_err("write() takes exactly one argument, data")),
-        };
+        let data = write_argument(transport.py(), arguments)?;
         write::write(transport, &data)?;
         Ok(transport.py().None().into_bound(transport.py()))
     };
+}
+
+/// The one argument of a transport's `write`.
+#[inline]
+pub(crate) fn write_argument<'a, 'py>(
+    py: Python<'py>,
+    arguments: Arguments<'a, 'py>,
+) -> PyResult<Borrowed<'a, 'py, PyAny>> {
+    let known = [pyo3::intern!(py, "data")];
+    match (arguments.positional(), arguments.keywords("write", known)?) {
+        ([data], [None]) => Ok(*data),
+        ([], [Some(data)]) => Ok(data),
+        _ => Err(PyTypeError::new_err("write() takes exactly one argument, data")),
+    }
 }
 
 /// Adds what `#[pymethods]` cannot express.

@@ -6,7 +6,7 @@
 
 use std::io::{self, IoSlice};
 
-use pyo3::exceptions::{PyRuntimeError, PyTypeError};
+use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::{PyByteArray, PyBytes, PyMemoryView};
@@ -14,6 +14,7 @@ use weft_reactor::outbox::MAX_SLICES;
 use weft_reactor::sys::socket;
 
 use super::close;
+use super::native;
 use super::state::{HIGH_WATER, State};
 use super::stream::SocketTransport;
 use crate::error::os_error;
@@ -35,6 +36,20 @@ pub(super) fn write(
     send_soon(transport, state)
 }
 
+/// A native protocol's `write`.
+pub(super) fn write_vec(
+    transport: &Bound<'_, SocketTransport>,
+    data: Vec<u8>,
+) -> PyResult<Option<Vec<u8>>> {
+    let state = transport.get().state(transport.py());
+    if refuse_lost(transport, state)? {
+        return Ok(None);
+    }
+    let room = state.outbox.borrow_mut().push_vec(data);
+    send_soon(transport, state)?;
+    Ok(room)
+}
+
 /// `writelines(list_of_data)`: as one write.
 pub(super) fn writelines(
     transport: &Bound<'_, SocketTransport>,
@@ -51,7 +66,7 @@ pub(super) fn writelines(
     send_soon(transport, state)
 }
 
-fn check_data(data: &Bound<'_, PyAny>) -> PyResult<()> {
+pub(crate) fn check_data(data: &Bound<'_, PyAny>) -> PyResult<()> {
     if data.is_instance_of::<PyBytes>()
         || data.is_instance_of::<PyByteArray>()
         || data.is_instance_of::<PyMemoryView>()
@@ -133,7 +148,10 @@ pub(super) fn flush(transport: &Bound<'_, SocketTransport>) -> PyResult<()> {
         let message = "Fatal write error on socket transport";
         return close::fatal_error(transport, os_error(&error), message);
     }
-    resume_if_drained(transport, state)?;
+    match native::of(py, state) {
+        Some((protocol, native)) => native.drained(&protocol)?,
+        None => resume_if_drained(transport, state)?,
+    }
     if state.outbox.borrow().is_empty() {
         close::output_drained(transport, state)
     } else {
@@ -168,7 +186,10 @@ fn send(state: &State) -> io::Result<()> {
 /// Calls `pause_writing` when the buffer passes the high-water mark.
 pub(super) fn pause_if_full(transport: &Bound<'_, SocketTransport>, state: &State) -> PyResult<()> {
     let waiting = state.outbox.borrow().len();
-    if waiting <= state.write.high.get() || state.write.paused.replace(true) {
+    if waiting <= state.write.high.get() || native::of(transport.py(), state).is_some() {
+        return Ok(());
+    }
+    if state.write.paused.replace(true) {
         return Ok(());
     }
     tell(transport, state, "pause_writing")
@@ -223,16 +244,26 @@ pub(super) fn set_limits(
     low: Option<isize>,
 ) -> PyResult<()> {
     let state = transport.get().state(transport.py());
-    let high = high.unwrap_or_else(|| low.map_or(HIGH_WATER as isize, |low| 4 * low));
+    let (high, low) = limits(high, low, HIGH_WATER)?;
+    state.write.high.set(high);
+    state.write.low.set(low);
+    pause_if_full(transport, state)
+}
+
+/// High- and low-water marks from those that a caller gives, by asyncio's rules.
+pub(crate) fn limits(
+    high: Option<isize>,
+    low: Option<isize>,
+    default: usize,
+) -> PyResult<(usize, usize)> {
+    let high = high.unwrap_or_else(|| low.map_or(default as isize, |low| low.saturating_mul(4)));
     let low = low.unwrap_or(high / 4);
-    if !(high >= low && low >= 0) {
-        return Err(pyo3::exceptions::PyValueError::new_err(format!(
+    if high < low || low < 0 {
+        return Err(PyValueError::new_err(format!(
             "high ({high}) must be >= low ({low}) must be >= 0"
         )));
     }
-    state.write.high.set(high as usize);
-    state.write.low.set(low as usize);
-    pause_if_full(transport, state)
+    Ok((high as usize, low as usize))
 }
 
 /// Bytes not yet taken by the kernel. What a callback wrote is sent first, so that the figure
