@@ -81,7 +81,7 @@ enum Found<'a> {
 ///
 /// Call [`decode`](Self::decode) with all bytes that were received and not consumed, drop
 /// [`Step::consumed`] of them, and go on until [`Event::NeedMore`]. However the bytes are split,
-/// the events are the same.
+/// the events are the same; of several faults in one compressed message any may be the one.
 ///
 /// ```
 /// use weft_protocol::websocket::{Engine, Event, Kind, Limits};

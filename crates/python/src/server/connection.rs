@@ -222,7 +222,8 @@ impl Connection {
 
     /// The last byte has left: closes, at once or after the peer.
     pub(super) fn hang_up(&self, py: Python<'_>) -> PyResult<()> {
-        let unfinished = !self.leftover.borrow().is_empty()
+        let unfinished = self.discarding.get()
+            || !self.leftover.borrow().is_empty()
             || matches!(
                 self.decoder.borrow().phase(),
                 http1::Phase::Body | http1::Phase::Failed | http1::Phase::Head

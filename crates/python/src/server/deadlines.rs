@@ -168,7 +168,8 @@ impl Connection {
         match self.deadline.wait.get() {
             Wait::Nothing => Ok(()),
             Wait::FirstByte | Wait::KeepAlive | Wait::Write => self.close(py),
-            Wait::Linger | Wait::CloseFrame => self.close(py),
+            Wait::Linger => self.close(py),
+            Wait::CloseFrame => self.close_overdue(py),
             Wait::Ping => self.ping(py),
             Wait::Life => self.silent(py),
             Wait::Head | Wait::Body => self.reject(py, 408, "the request took too long"),

@@ -10,30 +10,48 @@ use crate::server::connection::{Connection, Stage};
 use crate::server::exchange::State;
 
 impl Connection {
-    /// Sends a close frame, and waits for the peer's.
-    pub(super) fn start_closing(
+    /// The application has closed, or has left: what still comes is not for it.
+    pub(super) fn close_by_application(
         &self,
         py: Python<'_>,
+        state: &State,
         session: &Session,
         code: u16,
         reason: &str,
     ) -> PyResult<()> {
+        self.start_closing(py, state, session, code, reason)?;
+        session.clear();
+        Ok(())
+    }
+
+    /// Sends a close frame, and waits for the peer's unless it has come.
+    fn start_closing(
+        &self,
+        py: Python<'_>,
+        state: &State,
+        session: &Session,
+        code: u16,
+        reason: &str,
+    ) -> PyResult<()> {
+        let was_full = session.is_full();
         if session.phase.replace(Phase::Closing) == Phase::Closing {
             return Ok(());
         }
-        let was_full = session.is_full();
-        session.clear();
         if was_full {
             self.schedule(py);
         }
         self.append(py, |out| {
             session.engine.borrow_mut().close(code, reason, out);
         })?;
+        if session.close_due.get() {
+            return self.end_websocket(py, state);
+        }
         self.update_deadline(py);
         Ok(())
     }
 
-    /// The peer has closed: its close frame is answered, and the connection ends.
+    /// The peer has closed. Messages that came before are the application's to answer: until it
+    /// has received them the close frame waits (RFC 6455 section 5.5.1 lets it).
     pub(super) fn closed_by_peer(
         &self,
         py: Python<'_>,
@@ -42,10 +60,33 @@ impl Connection {
         code: u16,
         reason: &str,
     ) -> PyResult<()> {
-        session.phase.set(Phase::Closing);
         session.note_end(code, reason);
+        if session.has_messages() && session.phase.get() == Phase::Open {
+            session.close_due.set(true);
+            return Ok(());
+        }
+        self.answer_close(py, state, session)
+    }
+
+    /// Answers the peer's close frame and ends the connection.
+    pub(super) fn answer_close(
+        &self,
+        py: Python<'_>,
+        state: &State,
+        session: &Session,
+    ) -> PyResult<()> {
+        session.phase.set(Phase::Closing);
         self.append(py, |out| session.engine.borrow_mut().answer_close(out))?;
         self.end_websocket(py, state)
+    }
+
+    /// The other side of the closing handshake has taken too long.
+    pub(in super::super) fn close_overdue(&self, py: Python<'_>) -> PyResult<()> {
+        let answered = self.with_session(py, |state, session| match session.close_due.get() {
+            true => self.answer_close(py, state, session),
+            false => self.close(py),
+        });
+        answered.unwrap_or_else(|| self.close(py))
     }
 
     /// The peer has broken the protocol: it is told, and the connection ends.
@@ -76,6 +117,9 @@ impl Connection {
         self.append(py, |out| {
             session.engine.borrow_mut().close(code, reason, out);
         })?;
+        // What the peer is sending must not be answered with a reset, which would take the close
+        // frame from it.
+        self.discarding.set(true);
         self.end_websocket(py, state)
     }
 
@@ -87,7 +131,7 @@ impl Connection {
         session: &Session,
     ) -> PyResult<()> {
         session.note_end(code::SERVICE_RESTART, "");
-        self.start_closing(py, session, code::SERVICE_RESTART, "")?;
+        self.start_closing(py, state, session, code::SERVICE_RESTART, "")?;
         state.disconnect(py)
     }
 
@@ -130,7 +174,7 @@ pub(in super::super) fn returned(
             log.error(py, "ASGI callable returned without completing response.");
             state.replace_response(py)
         }
-        Phase::Open => connection.start_closing(py, session, code::NORMAL, ""),
+        Phase::Open => connection.close_by_application(py, state, session, code::NORMAL, ""),
         Phase::Closing => Ok(()),
     }
 }
@@ -147,7 +191,9 @@ pub(in super::super) fn failed(
         Phase::Open if state.server(py).is_closing() => {
             connection.close_for_restart(py, state, session)
         }
-        Phase::Open => connection.start_closing(py, session, code::INTERNAL_ERROR, ""),
+        Phase::Open => {
+            connection.close_by_application(py, state, session, code::INTERNAL_ERROR, "")
+        }
         Phase::Closing => Ok(()),
     }
 }

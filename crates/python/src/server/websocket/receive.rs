@@ -31,6 +31,12 @@ pub(in super::super) fn next_message<'py>(
         received.set_item(key, next.payload)?;
         return Ok(Next::Message(received));
     }
+    if session.close_due.replace(false) {
+        let connection = state.connection.borrow().clone();
+        if let Some(connection) = connection {
+            connection.answer_close(py, state, session)?;
+        }
+    }
     if state.disconnected.get() {
         state.abandon_half_closed(py)?;
         let end = session.end();

@@ -50,7 +50,7 @@ impl UnaryFunction for Send {
             }
             (Phase::Open, "websocket.close") => {
                 let (code, reason) = close_parameters(&message)?;
-                connection.start_closing(py, session, code, &reason)?;
+                connection.close_by_application(py, state, session, code, &reason)?;
             }
             (Phase::Connecting, "websocket.accept") => {
                 opening::accept(py, state, session, &connection, &message)?;

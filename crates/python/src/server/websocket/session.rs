@@ -50,6 +50,8 @@ pub(in super::super) struct Session {
     queued_bytes: Cell<usize>,
     most_queued: usize,
     end: RefCell<Option<End>>,
+    /// The peer's close frame is answered once the messages before it were received.
+    pub(super) close_due: Cell<bool>,
     /// A ping was sent, and nothing has come since.
     pub(super) pinged: Cell<bool>,
     /// A ping came while there was no room for its answer.
@@ -68,6 +70,7 @@ impl Session {
             queued_bytes: Cell::new(0),
             most_queued: options.queue,
             end: RefCell::default(),
+            close_due: Cell::new(false),
             pinged: Cell::new(false),
             pong_due: Cell::new(false),
         }
@@ -81,7 +84,15 @@ impl Session {
     /// Whether so much waits that the connection is not read any further.
     #[inline]
     pub(in super::super) fn is_full(&self) -> bool {
-        self.queued_bytes.get() >= HIGH_WATER || self.queue.borrow().len() >= self.most_queued
+        // Behind a close frame of ours nothing more is kept.
+        self.phase.get() == Phase::Open
+            && (self.queued_bytes.get() >= HIGH_WATER
+                || self.queue.borrow().len() >= self.most_queued)
+    }
+
+    /// Whether messages wait.
+    pub(super) fn has_messages(&self) -> bool {
+        !self.queue.borrow().is_empty()
     }
 
     /// Takes a message from the peer; once a close frame was sent nobody asks for it.
