@@ -82,6 +82,7 @@ def test_after_the_end_receive_repeats_itself_and_send_is_an_oserror(server):
         ("/close?1013", 1013, ""),
         ("/bad-close", 1001, ""),
         ("/return", 1000, ""),
+        ("/value", 1000, ""),
         ("/raise-later", 1011, ""),
     ],
 )
@@ -204,6 +205,8 @@ def test_a_stop_closes_with_1012_and_tells_the_application(run, number):
         service.signal(number)
         assert ws.close_code() == 1012
         service.said(r"open websocket\.disconnect 1012 ''")
+        # The application has returned by now; the closing handshake is finished all the same.
+        assert not ws.wire.is_readable(0.2)
         ws.send(close(1012))
         ws.wire.expect_end()
         assert service.wait() == 0

@@ -106,12 +106,22 @@ def test_a_fault_ends_the_connection_with_its_code(server, frames, code):
 
 def test_messages_before_a_fault_reach_the_application(server):
     since = server.mark()
-    with opened(server, "/slow?before") as ws:
-        server.said("before waits", since)
-        ws.send(frame(FIN | BINARY, b"one"), frame(FIN | BINARY, b"two"), frame(FIN | 0x3))
+    with opened(server, "/echo?before") as ws:
+        ws.send(text("one"), text("two"), frame(FIN | 0x3), text("three"))
+        assert [ws.text(), ws.text()] == ["one", "two"]
         assert ws.close_code() == 1002
-    server.open("before")
-    server.said("before received 6", since)
+    server.said(r"before websocket\.disconnect 1002 'unknown opcode'", since)
+
+
+def test_a_fault_does_not_wait_for_an_application_for_ever(server):
+    since = server.mark()
+    with opened(server, "/slow?stuck") as ws:
+        server.said("stuck waits", since)
+        ws.wire.sock.settimeout(20)
+        ws.send(frame(FIN | BINARY, b"one"), frame(FIN | 0x3))
+        assert ws.close_code() == 1002
+    server.open("stuck")
+    server.said("stuck received 3", since)
 
 
 # compression

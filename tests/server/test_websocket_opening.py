@@ -296,4 +296,4 @@ def test_websockets_are_served_over_a_socket_file(run, tmp_path):
             assert (scope["server"], scope["client"]) == ([path, None], None)
             ws.send(close())
             assert ws.close_code() == 1000
-        assert socket.AF_UNIX == ws.wire.sock.family
+        assert ws.wire.sock.family == socket.AF_UNIX

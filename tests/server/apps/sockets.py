@@ -59,7 +59,9 @@ async def late(scope, receive, send):
 @app.at("/scope")
 async def show_scope(scope, receive, send):
     shown = {key: value for key, value in scope.items() if key != "state"}
-    shown["headers"] = [[name.decode(), value.decode("latin-1")] for name, value in scope["headers"]]
+    shown["headers"] = [
+        [name.decode(), value.decode("latin-1")] for name, value in scope["headers"]
+    ]
     shown["raw_path"], shown["query_string"] = scope["raw_path"].decode(), query(scope)
     await accept(receive, send)
     await send({"type": "websocket.send", "text": json.dumps(shown)})
@@ -167,6 +169,12 @@ async def bad_close(scope, receive, send):
 @app.at("/return")
 async def give_back(scope, receive, send):
     await accept(receive, send)
+
+
+@app.at("/value")
+async def value(scope, receive, send):
+    await accept(receive, send)
+    return 42
 
 
 @app.at("/raise-later")

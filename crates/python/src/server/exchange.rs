@@ -110,7 +110,9 @@ impl State {
         if value.is_none() && self.is_settled() {
             return Ok(());
         }
-        if value.is_none() && self.disconnected.get() {
+        // A WebSocket has an end of its own.
+        let is_accepted = self.websocket.as_ref().is_some_and(|it| it.is_accepted());
+        if value.is_none() && self.disconnected.get() && !is_accepted {
             // It was told that its client has gone, and took the hint.
             return self.cut_off(py);
         }
@@ -118,12 +120,15 @@ impl State {
         if !value.is_none() {
             let text = value.repr().map_or_else(|_| "?".to_owned(), |text| text.to_string());
             log.error(py, &format!("ASGI callable should return None, but returned '{text}'."));
-            return self.cut_off(py);
+            if !is_accepted {
+                return self.cut_off(py);
+            }
         }
-        if let Some(session) = &self.websocket
-            && let Some(connection) = self.connection()
-        {
-            return websocket::returned(py, self, session, &connection);
+        if let Some(session) = &self.websocket {
+            return match self.connection() {
+                Some(connection) => websocket::returned(py, self, session, &connection),
+                None => Ok(()),
+            };
         }
         if self.response.borrow().is_started() {
             log.error(py, "ASGI callable returned without completing response.");

@@ -5,7 +5,7 @@ use weft_protocol::websocket::{ProtocolError, code};
 
 use super::opening;
 use super::send::ClientDisconnected;
-use super::session::{Phase, Session};
+use super::session::{Due, Phase, Session};
 use crate::server::connection::{Connection, Stage};
 use crate::server::exchange::State;
 
@@ -43,15 +43,15 @@ impl Connection {
         self.append(py, |out| {
             session.engine.borrow_mut().close(code, reason, out);
         })?;
-        if session.close_due.get() {
+        if let Some(due) = session.due.get() {
+            self.discarding.set(matches!(due, Due::Failure(_)));
             return self.end_websocket(py, state);
         }
         self.update_deadline(py);
         Ok(())
     }
 
-    /// The peer has closed. Messages that came before are the application's to answer: until it
-    /// has received them the close frame waits (RFC 6455 section 5.5.1 lets it).
+    /// The peer has closed.
     pub(super) fn closed_by_peer(
         &self,
         py: Python<'_>,
@@ -61,32 +61,7 @@ impl Connection {
         reason: &str,
     ) -> PyResult<()> {
         session.note_end(code, reason);
-        if session.has_messages() && session.phase.get() == Phase::Open {
-            session.close_due.set(true);
-            return Ok(());
-        }
-        self.answer_close(py, state, session)
-    }
-
-    /// Answers the peer's close frame and ends the connection.
-    pub(super) fn answer_close(
-        &self,
-        py: Python<'_>,
-        state: &State,
-        session: &Session,
-    ) -> PyResult<()> {
-        session.phase.set(Phase::Closing);
-        self.append(py, |out| session.engine.borrow_mut().answer_close(out))?;
-        self.end_websocket(py, state)
-    }
-
-    /// The other side of the closing handshake has taken too long.
-    pub(in super::super) fn close_overdue(&self, py: Python<'_>) -> PyResult<()> {
-        let answered = self.with_session(py, |state, session| match session.close_due.get() {
-            true => self.answer_close(py, state, session),
-            false => self.close(py),
-        });
-        answered.unwrap_or_else(|| self.close(py))
+        self.end_in_turn(py, state, session, Due::Answer)
     }
 
     /// The peer has broken the protocol: it is told, and the connection ends.
@@ -98,10 +73,56 @@ impl Connection {
         session: &Session,
         error: ProtocolError,
     ) -> PyResult<()> {
+        if matches!(session.due.get(), Some(Due::Failure(_))) {
+            return Ok(());
+        }
         let message = format!("Invalid WebSocket frame received: {error}.");
         self.server(py).error_log.warning(py, &message);
         session.note_end(error.code(), error.reason());
-        self.give_up(py, state, session, error.code(), error.reason())
+        self.end_in_turn(py, state, session, Due::Failure(error))
+    }
+
+    /// Messages that came before the end are the application's to answer: until it has received
+    /// them the end waits (RFC 6455 section 5.5.1 lets a close frame).
+    fn end_in_turn(
+        &self,
+        py: Python<'_>,
+        state: &State,
+        session: &Session,
+        due: Due,
+    ) -> PyResult<()> {
+        if session.has_messages() && session.phase.get() == Phase::Open {
+            session.due.set(Some(due));
+            return Ok(());
+        }
+        self.end_as_due(py, state, session, due)
+    }
+
+    /// Answers the close frame, or the fault, and ends the connection.
+    pub(super) fn end_as_due(
+        &self,
+        py: Python<'_>,
+        state: &State,
+        session: &Session,
+        due: Due,
+    ) -> PyResult<()> {
+        match due {
+            Due::Answer => {
+                session.phase.set(Phase::Closing);
+                self.append(py, |out| session.engine.borrow_mut().answer_close(out))?;
+                self.end_websocket(py, state)
+            }
+            Due::Failure(error) => self.give_up(py, state, session, error.code(), error.reason()),
+        }
+    }
+
+    /// The other side of the closing handshake has taken too long.
+    pub(in super::super) fn close_overdue(&self, py: Python<'_>) -> PyResult<()> {
+        let answered = self.with_session(py, |state, session| match session.due.take() {
+            Some(due) => self.end_as_due(py, state, session, due),
+            None => self.close(py),
+        });
+        answered.unwrap_or_else(|| self.close(py))
     }
 
     /// Sends a close frame and ends the connection, without waiting for the peer's.

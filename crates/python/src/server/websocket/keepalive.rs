@@ -25,7 +25,7 @@ impl Connection {
         let options = &self.server(py).websocket;
         self.with_session(py, |_, session| match session.phase.get() {
             Phase::Closing => Wait::CloseFrame,
-            _ if session.close_due.get() => Wait::CloseFrame,
+            _ if session.due.get().is_some() => Wait::CloseFrame,
             // Its pong could be among what is not read.
             _ if session.is_full() => Wait::Application,
             _ if session.pinged.get() && options.ping_timeout_ns.is_some() => Wait::Life,

@@ -31,10 +31,10 @@ pub(in super::super) fn next_message<'py>(
         received.set_item(key, next.payload)?;
         return Ok(Next::Message(received));
     }
-    if session.close_due.replace(false) {
+    if let Some(due) = session.due.take() {
         let connection = state.connection.borrow().clone();
         if let Some(connection) = connection {
-            connection.answer_close(py, state, session)?;
+            connection.end_as_due(py, state, session, due)?;
         }
     }
     if state.disconnected.get() {

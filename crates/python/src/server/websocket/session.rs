@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 
 use pyo3::prelude::*;
-use weft_protocol::websocket::{Engine, Opening, code};
+use weft_protocol::websocket::{Engine, Opening, ProtocolError, code};
 
 use super::options::Options;
 
@@ -32,6 +32,15 @@ pub(super) struct Message {
     length: usize,
 }
 
+/// What the peer has done after the messages that wait.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Due {
+    /// It has closed.
+    Answer,
+    /// It has broken the protocol.
+    Failure(ProtocolError),
+}
+
 /// What `websocket.disconnect` says.
 #[derive(Clone, Debug)]
 pub(super) struct End {
@@ -50,8 +59,8 @@ pub(in super::super) struct Session {
     queued_bytes: Cell<usize>,
     most_queued: usize,
     end: RefCell<Option<End>>,
-    /// The peer's close frame is answered once the messages before it were received.
-    pub(super) close_due: Cell<bool>,
+    /// How to end it once the messages that came before were received.
+    pub(super) due: Cell<Option<Due>>,
     /// A ping was sent, and nothing has come since.
     pub(super) pinged: Cell<bool>,
     /// A ping came while there was no room for its answer.
@@ -70,7 +79,7 @@ impl Session {
             queued_bytes: Cell::new(0),
             most_queued: options.queue,
             end: RefCell::default(),
-            close_due: Cell::new(false),
+            due: Cell::new(None),
             pinged: Cell::new(false),
             pong_due: Cell::new(false),
         }
