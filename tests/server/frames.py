@@ -19,6 +19,7 @@ HANDSHAKE = (
     "Sec-WebSocket-Version: 13",
     f"Sec-WebSocket-Key: {KEY}",
 )
+DEFLATE = "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits"
 CONTINUES, TEXT, BINARY, CLOSE, PING, PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA
 FIN, RSV1, RSV2, RSV3 = 0x80, 0x40, 0x20, 0x10
 MASK = b"\x37\xfa\x21\x3d"

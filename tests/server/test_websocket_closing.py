@@ -9,9 +9,11 @@ import pytest
 
 from tests.server.frames import (
     BINARY,
+    DEFLATE,
     FIN,
     PING,
     PONG,
+    RSV1,
     TEXT,
     Socket,
     close,
@@ -20,6 +22,7 @@ from tests.server.frames import (
     opened,
     text,
 )
+from tests.server.service import MIB
 from tests.server.wire import Wire
 
 
@@ -127,6 +130,29 @@ def test_a_client_that_does_not_answer_a_close_frame_is_let_go(server):
         ws.wire.expect_end()
         assert 9 < time.monotonic() - began < 14
     server.said(r"closed websocket\.disconnect 1006 ''", since)
+
+
+def test_websockets_that_came_and_went_leave_no_memory_behind(server):
+    """In each way of ending; descriptors are counted when the server stops."""
+    endings = [
+        lambda ws: ws.finish(),
+        lambda ws: ws.wire.reset(),
+        lambda ws: ws.send(frame(FIN | 0x3)),
+        lambda ws: ws.send(text("unread")),
+    ]
+
+    def round_of(count):
+        for number in range(count):
+            with opened(server, "/echo?leak", DEFLATE) as ws:
+                ws.send(text("x" * 2000))
+                assert ws.frame()[0] == FIN | RSV1 | TEXT
+                endings[number % len(endings)](ws)
+
+    round_of(200)
+    before = server.memory()
+    round_of(400)
+    # A compressor alone has 200 KiB.
+    assert server.memory() - before < 4 * MIB
 
 
 # keepalive

@@ -11,6 +11,7 @@ import pytest
 from tests.server.frames import (
     BINARY,
     CONTINUES,
+    DEFLATE,
     FIN,
     PING,
     PONG,
@@ -24,8 +25,6 @@ from tests.server.frames import (
 )
 from tests.server.service import MIB
 from tests.server.wire import LIMIT
-
-DEFLATE = "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits"
 
 
 @pytest.fixture(scope="module")

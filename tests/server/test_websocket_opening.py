@@ -227,7 +227,7 @@ def test_close_before_accept_is_403(server):
 def test_an_application_that_does_not_answer_has_denied(server):
     since = server.mark()
     assert denied(server, "/silent").status == 403
-    server.said(r"ERROR: +ASGI callable returned without sending handshake\.", since)
+    server.said(r"ERROR: +ASGI callable returned without completing handshake\.", since)
     server.said(r'INFO: +\S+ - "WebSocket /silent" 403', since)
 
 

@@ -187,7 +187,7 @@ pub(in super::super) fn returned(
     match session.phase.get() {
         Phase::Connecting => {
             let log = &state.server(py).error_log;
-            log.error(py, "ASGI callable returned without sending handshake.");
+            log.error(py, "ASGI callable returned without completing handshake.");
             opening::deny(py, state, connection)
         }
         Phase::Denying => {
