@@ -6,6 +6,9 @@ PYTHON ?= python3
 # One environment for each interpreter, so that `make test PYTHON=python3.13` finds no modules
 # built for another.
 VENV ?= $(if $(filter python3,$(PYTHON)),.venv,.venv-$(notdir $(PYTHON)))
+# For Autobahn's suite alone.
+PYTHON2 ?= python2.7
+AUTOBAHN_VENV ?= .venv-autobahn
 HOST ?= 127.0.0.1
 PORT ?= 8000
 # More for pytest, for instance: make test ARGS="-k keep_alive --loop weft"
@@ -30,7 +33,7 @@ SOURCES := Cargo.toml Cargo.lock README.md LICENSE-MIT LICENSE-APACHE pyproject.
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install run test test-rust test-python stress lint fmt wheel docs clean
+.PHONY: help install run test test-rust test-python autobahn stress lint fmt wheel docs clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,6 +50,15 @@ test-rust:
 
 test-python: $(STAMPS)/weft $(STAMPS)/examples $(STAMPS)/dev
 	$(BIN)/pytest $(ARGS)
+
+autobahn: $(STAMPS)/weft $(STAMPS)/examples $(STAMPS)/dev $(AUTOBAHN_VENV)/bin/wstest ## Autobahn's WebSocket suite; needs PYTHON2
+	WEFT_WSTEST=$(abspath $(AUTOBAHN_VENV)/bin/wstest) $(BIN)/pytest -m stress tests/stress/test_autobahn.py $(ARGS)
+
+# virtualenv 20.21 is the last that makes environments for Python 2.7.
+$(AUTOBAHN_VENV)/bin/wstest: tests/stress/autobahn.txt
+	$(PYTHON2) -m pip --quiet install --target $(AUTOBAHN_VENV)/maker 'virtualenv<20.22'
+	PYTHONPATH=$(AUTOBAHN_VENV)/maker $(PYTHON2) -m virtualenv $(AUTOBAHN_VENV)
+	$(AUTOBAHN_VENV)/bin/pip --quiet install -r $<
 
 stress: $(STAMPS)/weft $(STAMPS)/examples $(STAMPS)/dev ## the tests that take minutes
 	$(BIN)/pytest -m stress $(ARGS)
@@ -73,7 +85,7 @@ docs: $(STAMPS)/venv ## the Rust documentation, private items too, into target/d
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --document-private-items
 
 clean: ## remove everything that make has made
-	rm -rf $(VENV) $(BENCH_VENV) dist .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(BENCH_VENV) $(AUTOBAHN_VENV) dist .pytest_cache .mypy_cache .ruff_cache
 	cargo clean
 
 $(STAMPS)/venv:

@@ -151,6 +151,7 @@ class Server:
             state=lifespan.state,
             keep_alive=settings.timeout_keep_alive,
             access_log=_access_route if settings.access_log else _nowhere,
+            websocket=settings,
         )
         fds, self._fds = self._fds, []
         for fd in fds:

@@ -142,7 +142,9 @@ def test_the_server_gets_every_setting(folder):
     assert result.stdout == (
         "Settings(app='show:app', factory=False, app_dir='', env_file='some.env', "
         "lifespan='auto', root_path='', host='127.0.0.1', port=0, uds=None, backlog=2048, "
-        "timeout_keep_alive=75.0, workers=1, timeout_graceful_shutdown=2.5, log_level='error', "
+        "timeout_keep_alive=75.0, ws='auto', ws_max_size=16777216, ws_max_queue=32, "
+        "ws_ping_interval=20.0, ws_ping_timeout=20.0, ws_per_message_deflate=True, "
+        "workers=1, timeout_graceful_shutdown=2.5, log_level='error', "
         "access_log=False, use_colors=None) 1\n"
     )
     assert result.returncode == 7, "the server's code is the command's"

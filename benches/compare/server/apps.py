@@ -70,6 +70,20 @@ async def post(scope: Scope, receive: Receive, send: Send) -> None:
     await _answer(send, str(len(body)).encode())
 
 
+async def echo(scope: Scope, receive: Receive, send: Send) -> None:
+    """Sends every message of a WebSocket back."""
+    if scope["type"] == "lifespan":
+        await _lifespan(receive, send)
+        return
+    await receive()
+    await send({"type": "websocket.accept"})
+    while True:
+        event = await receive()
+        if event["type"] == "websocket.disconnect":
+            return
+        await send({"type": "websocket.send", "bytes": event["bytes"]})
+
+
 async def _start_stream(send: Send) -> None:
     await send(
         {

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 
 from ..support.machine import OVERLAYS, version_of
 
-Command = Callable[[str, int, bool], list[str]]
+# Application, port, access log, and whether WebSockets are what is measured.
+Command = Callable[[str, int, bool, bool], list[str]]
 
 
 @dataclass(frozen=True)
@@ -35,25 +36,31 @@ class Peer:
         return f"{', '.join(absent)} not installed" if absent else None
 
 
-def _uvicorn_like(module: str, *extra: str) -> Command:
-    def command(app: str, port: int, log: bool) -> list[str]:
-        place = ["--host", "127.0.0.1", "--port", str(port)]
-        access = "--access-log" if log else "--no-access-log"
-        return [sys.executable, "-m", module, app, *place, access, *extra]
+def _weft(app: str, port: int, log: bool, sockets: bool) -> list[str]:
+    return _uvicorn_like("weft", app, port, log)
+
+
+def _uvicorn_like(module: str, app: str, port: int, log: bool) -> list[str]:
+    place = ["--host", "127.0.0.1", "--port", str(port)]
+    access = "--access-log" if log else "--no-access-log"
+    return [sys.executable, "-m", module, app, *place, access]
+
+
+def _uvicorn(loop: str, http: str = "httptools", ws: str = "websockets-sansio") -> Command:
+    def command(app: str, port: int, log: bool, sockets: bool) -> list[str]:
+        # Without --ws none, uvicorn imports a WebSocket library: memory, but no time a request.
+        fast = ["--no-proxy-headers", "--ws", ws if sockets else "none"]
+        kind = ["--loop", loop, "--http", http]
+        return [*_uvicorn_like("uvicorn", app, port, log), *kind, *fast]
 
     return command
 
 
-def _uvicorn(loop: str, http: str = "httptools") -> Command:
-    # Without --ws none, uvicorn imports a WebSocket library: memory, but no time a request.
-    fast = ["--no-proxy-headers", "--ws", "none"]
-    return _uvicorn_like("uvicorn", "--loop", loop, "--http", http, *fast)
-
-
 def _granian(loop: str, mode: str) -> Command:
-    def command(app: str, port: int, log: bool) -> list[str]:
+    def command(app: str, port: int, log: bool, sockets: bool) -> list[str]:
         place = ["--host", "127.0.0.1", "--port", str(port)]
-        fast = ["--interface", "asgi", "--workers", "1", "--http", "1", "--no-ws"]
+        fast = ["--interface", "asgi", "--workers", "1", "--http", "1"]
+        fast.append("--ws" if sockets else "--no-ws")
         kind = ["--loop", loop, "--runtime-mode", mode, "--runtime-threads", "1"]
         access = "--access-log" if log else "--no-access-log"
         return [sys.executable, "-m", "granian", *place, *fast, *kind, access, app]
@@ -62,7 +69,7 @@ def _granian(loop: str, mode: str) -> Command:
 
 
 def _gunicorn(parser: str) -> Command:
-    def command(app: str, port: int, log: bool) -> list[str]:
+    def command(app: str, port: int, log: bool, sockets: bool) -> list[str]:
         place = ["--bind", f"127.0.0.1:{port}", "--no-control-socket"]
         kind = ["--worker-class", "asgi", "--workers", "1", "--asgi-loop", "uvloop"]
         fast = ["--http-parser", parser]
@@ -72,7 +79,7 @@ def _gunicorn(parser: str) -> Command:
     return command
 
 
-def _hypercorn(app: str, port: int, log: bool) -> list[str]:
+def _hypercorn(app: str, port: int, log: bool, sockets: bool) -> list[str]:
     place = ["--bind", f"127.0.0.1:{port}"]
     kind = ["--worker-class", "uvloop", "--workers", "1"]
     access = ["--access-logfile", "-"] if log else []
@@ -82,7 +89,7 @@ def _hypercorn(app: str, port: int, log: bool) -> list[str]:
 PEERS = {
     peer.name: peer
     for peer in (
-        Peer("weft", "weft", ("weft",), _uvicorn_like("weft")),
+        Peer("weft", "weft", ("weft",), _weft),
         Peer("uvicorn", "uvicorn", ("uvicorn", "httptools", "uvloop"), _uvicorn("uvloop")),
         # uvloop 0.22 gathers the writes of a turn into one system call, 0.23 does not: under
         # uvicorn, which writes head and body apart, the older version is the faster one.
@@ -144,6 +151,21 @@ PEERS = {
             "uvicorn",
             ("uvicorn", "zttp", "uvloop"),
             _uvicorn("uvloop", "zttp"),
+            default=False,
+        ),
+        Peer(
+            "uvicorn-wsproto",
+            "uvicorn",
+            ("uvicorn", "httptools", "uvloop", "wsproto"),
+            _uvicorn("uvloop", ws="wsproto"),
+            default=False,
+        ),
+        # The WebSocket side of `--ws auto`.
+        Peer(
+            "uvicorn-websockets",
+            "uvicorn",
+            ("uvicorn", "httptools", "uvloop", "websockets"),
+            _uvicorn("uvloop", ws="websockets"),
             default=False,
         ),
         # uvicorn once more: how far two equal servers come out apart is the noise of a run.

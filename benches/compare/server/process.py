@@ -31,10 +31,12 @@ def free_port() -> int:
 class Server:
     """`with Server(...) as server:` runs one peer in its own process group."""
 
-    def __init__(self, peer: Peer, app: str, *, log: bool, cores: Cores, sink: Path) -> None:
+    def __init__(
+        self, peer: Peer, app: str, *, log: bool, cores: Cores, sink: Path, sockets: bool = False
+    ) -> None:
         self.port = free_port()
         self.log_file = sink
-        self._command = [*cores.pin(cores.server), *peer.command(app, self.port, log)]
+        self._command = [*cores.pin(cores.server), *peer.command(app, self.port, log, sockets)]
         self._environment = environment(peer.overlay)
         self._process: subprocess.Popen[bytes] | None = None
 

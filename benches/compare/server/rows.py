@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from . import apps
+from . import apps, socket_load
 
 RAW = "benches.compare.server.apps"
 
@@ -38,6 +38,8 @@ class Row:
     # Answers in flight when a window ends cost CPU time and are not counted: few, where one is
     # long, or the error would be some per cent.
     connections: int = 32
+    # Messages under way on each connection, which is a WebSocket then; none is HTTP.
+    in_flight: int = 0
     headers: dict[str, str] = field(default_factory=dict)
     goals: dict[str, float] = field(default_factory=dict)
     goals_logged: dict[str, float] = field(default_factory=dict)
@@ -86,6 +88,23 @@ ROWS = {
             "benches.compare.server.fastapi_app:app",
             b'{"message":"Hello World"}',
             goals_logged={"uvicorn": 0.7},
+        ),
+        Row(
+            "websocket",
+            "raw ASGI, WebSocket echo of 32 bytes, one message under way on each of 32",
+            f"{RAW}:echo",
+            socket_load.PAYLOAD,
+            in_flight=1,
+            goals={"uvicorn": 0.5},
+        ),
+        Row(
+            "websocket64",
+            "raw ASGI, WebSocket echo of 32 bytes, 64 messages under way on each of 8",
+            f"{RAW}:echo",
+            socket_load.PAYLOAD,
+            connections=8,
+            in_flight=64,
+            goals={"uvicorn": 0.5},
         ),
         Row(
             "get12",

@@ -40,7 +40,8 @@ class Plan:
     def start(self, peer: Peer, row: Row, log: bool) -> Server:
         """The peer's server, not yet running, with a file of its own for standard output."""
         sink = self.sinks / f"{peer.name}-{'log' if log else 'quiet'}"
-        return Server(peer, row.app, log=log, cores=self.cores, sink=sink)
+        sockets = row.in_flight > 0
+        return Server(peer, row.app, log=log, cores=self.cores, sink=sink, sockets=sockets)
 
 
 def _check_load(found: Load, wire_size: int, connections: int) -> None:

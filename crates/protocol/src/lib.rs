@@ -1,4 +1,4 @@
-//! Sans-IO HTTP: bytes in, events out; events in, bytes out.
+//! Sans-IO HTTP and WebSocket: bytes in, events out; events in, bytes out.
 //!
 //! Nothing in this crate opens a socket, reads a clock or knows Python. Time enters as an
 //! argument, everything else as a byte slice. Peers and applications can make any call here
@@ -8,3 +8,4 @@
 #![deny(clippy::indexing_slicing)]
 
 pub mod http1;
+pub mod websocket;

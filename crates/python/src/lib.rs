@@ -23,7 +23,7 @@ mod _core {
         take_worker_sockets,
     };
     #[pymodule_export]
-    use crate::server::{Exchange, HttpServer, Operation};
+    use crate::server::{ClientDisconnected, Exchange, HttpServer, Operation};
     #[pymodule_export]
     use crate::tls::{TlsProtocol, TlsTransport, tls_unavailable};
     #[pymodule_export]

@@ -52,20 +52,20 @@ fn is(byte: u8, class: u8) -> bool {
 
 /// Whether `byte` is a `tchar`.
 #[inline]
-pub(super) fn is_tchar(byte: u8) -> bool {
+pub(crate) fn is_tchar(byte: u8) -> bool {
     is(byte, TOKEN)
 }
 
 /// Whether `bytes` is a token: one or more `tchar`.
 #[inline]
-pub(super) fn is_token(bytes: &[u8]) -> bool {
+pub(crate) fn is_token(bytes: &[u8]) -> bool {
     !bytes.is_empty() && bytes.iter().all(|&byte| is_tchar(byte))
 }
 
 /// Whether `bytes` may stand in a field value: no control byte but HTAB (RFC 9110 section 5.5).
 /// Bytes above 0x7F are `obs-text` and pass.
 #[inline]
-pub(super) fn is_field_value(bytes: &[u8]) -> bool {
+pub(crate) fn is_field_value(bytes: &[u8]) -> bool {
     // A fold without early exit, so that the compiler turns it into vector compares.
     !bytes.iter().fold(false, |bad, &byte| bad | ((byte < 0x20) & (byte != b'\t')) | (byte == 0x7F))
 }
@@ -92,13 +92,13 @@ pub(super) fn has_bare_lf(bytes: &[u8]) -> bool {
 
 /// The elements of a comma-separated list, trimmed, empty ones included (RFC 9110 section 5.6.1).
 #[inline]
-pub(super) fn list(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+pub(crate) fn list(value: &[u8]) -> impl Iterator<Item = &[u8]> {
     value.split(|&byte| byte == b',').map(trim)
 }
 
 /// `bytes` without optional whitespace at either end (RFC 9110 section 5.6.3).
 #[inline]
-pub(super) fn trim(mut bytes: &[u8]) -> &[u8] {
+pub(crate) fn trim(mut bytes: &[u8]) -> &[u8] {
     while let [b' ' | b'\t', rest @ ..] = bytes {
         bytes = rest;
     }

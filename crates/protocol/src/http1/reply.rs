@@ -24,6 +24,28 @@ pub fn error_response(
     defaults: Defaults<'_>,
     out: &mut Vec<u8>,
 ) {
+    write(status, reason, &[], is_head, defaults, out);
+}
+
+/// [`error_response`] with header fields that this status asks for, to a method other than HEAD.
+pub fn refusal(
+    status: u16,
+    reason: &str,
+    fields: &[(&[u8], &[u8])],
+    defaults: Defaults<'_>,
+    out: &mut Vec<u8>,
+) {
+    write(status, reason, fields, false, defaults, out);
+}
+
+fn write(
+    status: u16,
+    reason: &str,
+    fields: &[(&[u8], &[u8])],
+    is_head: bool,
+    defaults: Defaults<'_>,
+    out: &mut Vec<u8>,
+) {
     let status = if (200..=999).contains(&status) { status } else { 500 };
     let reason = if reason.is_empty() { reason_phrase(status) } else { reason };
     let facts = RequestFacts { is_head, version: Version::Http11, keep_alive: false };
@@ -36,6 +58,9 @@ pub fn error_response(
         .start(status, out)
         .and_then(|()| response.header(b"content-type", b"text/plain; charset=utf-8", out))
         .and_then(|()| response.header(b"content-length", length, out))
+        .and_then(|()| {
+            fields.iter().try_for_each(|(name, value)| response.header(name, value, out))
+        })
         .and_then(|()| response.finish_head(None, defaults, out))
         .and_then(|()| response.frame(body.len(), false));
     if let Ok(framing) = written {

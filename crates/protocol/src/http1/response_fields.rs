@@ -129,7 +129,7 @@ impl SentFields {
 
 /// Appends one field line.
 #[inline]
-pub(super) fn write_field(name: &[u8], value: &[u8], out: &mut Vec<u8>) {
+pub(crate) fn write_field(name: &[u8], value: &[u8], out: &mut Vec<u8>) {
     out.reserve(name.len().saturating_add(value.len()).saturating_add(4));
     out.extend_from_slice(name);
     out.extend_from_slice(b": ");

@@ -1,6 +1,8 @@
 //! Feeds a decoder in every way bytes can arrive, and keeps what came out.
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
+pub(crate) mod frames;
+
 use std::mem::MaybeUninit;
 
 use weft_protocol::http1::{

@@ -29,6 +29,8 @@ use crate::event_loop::{Entry, Source, leaves_loop, wake};
 pub(super) enum Stage {
     /// Requests and responses.
     Open,
+    /// Frames in both directions: the connection has become a WebSocket (RFC 6455).
+    Upgraded,
     /// The last response is on its way; nothing more is read.
     Finishing,
     /// The last response has left. What the peer still sends is thrown away, so that it is
@@ -37,6 +39,14 @@ pub(super) enum Stage {
     Lingering,
     /// Over.
     Closed,
+}
+
+impl Stage {
+    /// Whether anything is read that is not thrown away.
+    #[inline]
+    pub(super) fn is_live(self) -> bool {
+        matches!(self, Self::Open | Self::Upgraded)
+    }
 }
 
 /// One accepted connection.
@@ -203,7 +213,7 @@ impl Connection {
 
     /// Closes once everything has left.
     pub(super) fn finish(&self, py: Python<'_>) -> PyResult<()> {
-        if self.stage.get() == Stage::Open {
+        if self.stage.get().is_live() {
             self.stage.set(Stage::Finishing);
             self.update_deadline(py);
         }
@@ -212,7 +222,8 @@ impl Connection {
 
     /// The last byte has left: closes, at once or after the peer.
     pub(super) fn hang_up(&self, py: Python<'_>) -> PyResult<()> {
-        let unfinished = !self.leftover.borrow().is_empty()
+        let unfinished = self.discarding.get()
+            || !self.leftover.borrow().is_empty()
             || matches!(
                 self.decoder.borrow().phase(),
                 http1::Phase::Body | http1::Phase::Failed | http1::Phase::Head
@@ -261,10 +272,13 @@ impl Connection {
     }
 
     /// The server is stopping: ends with the response it is at, or now if there is none.
-    pub(super) fn drain(&self, py: Python<'_>) {
-        // A request that is in the kernel already is still answered: look once more.
-        self.readable.set(true);
-        self.schedule(py);
+    pub(super) fn drain(&self, py: Python<'_>) -> PyResult<()> {
+        if !self.drain_websocket(py)? {
+            // A request that is in the kernel already is still answered: look once more.
+            self.readable.set(true);
+            self.schedule(py);
+        }
+        Ok(())
     }
 
     /// The server is stopping and will not wait much longer: says so to the application.
@@ -329,7 +343,7 @@ impl Connection {
             self.write_backlog(py)?;
         }
         match self.stage.get() {
-            Stage::Open => self.pump(py),
+            Stage::Open | Stage::Upgraded => self.pump(py),
             Stage::Lingering => self.linger(py),
             Stage::Finishing | Stage::Closed => Ok(()),
         }

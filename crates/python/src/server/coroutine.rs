@@ -19,6 +19,7 @@ use weft_protocol::http1::Head;
 use super::connection::Connection;
 use super::exchange::State;
 use super::request_body::RequestBody;
+use super::websocket::{self, Session};
 use super::{receive, send};
 use crate::ffi::coroutine::{Awaitable, Step, is_coroutine, resume, stop_iteration, thrown};
 use crate::ffi::gil::GilBound;
@@ -34,8 +35,9 @@ impl Exchange {
         head: &Head<'_, '_>,
         scope: Bound<'py, PyDict>,
         body: RequestBody,
+        websocket: Option<Box<Session>>,
     ) -> PyResult<Bound<'py, Self>> {
-        let state = State::new(py, connection, head, scope, body);
+        let state = State::new(py, connection, head, scope, body, websocket);
         Bound::new(py, Self(GilBound::new(state)))
     }
 
@@ -56,7 +58,11 @@ impl Exchange {
             return Err(PyRuntimeError::new_err("cannot reuse already awaited coroutine"));
         };
         let app = state.server(py).app(py)?;
-        let made = app.call1((scope, receive::function(slf)?, send::function(slf)?))?;
+        let send = match &state.websocket {
+            None => send::function(slf)?,
+            Some(_) => websocket::send::function(slf)?,
+        };
+        let made = app.call1((scope, receive::function(slf)?, send))?;
         let coroutine =
             if is_coroutine(&made) { made } else { made.call_method0(intern!(py, "__await__"))? };
         state.coroutine.replace(Some(coroutine.clone().unbind()));

@@ -13,6 +13,7 @@ use weft_reactor::sys::monotonic_ns;
 
 use super::connection::{Connection, Stage};
 use super::http_server::HttpServer;
+use super::websocket;
 use crate::event_loop::Deferred;
 
 /// How often the server looks.
@@ -27,6 +28,8 @@ const BODY_NS: i64 = 30 * SECOND_NS;
 const WRITE_NS: i64 = 60 * SECOND_NS;
 /// For the peer to close after the last response.
 const LINGER_NS: i64 = 2 * SECOND_NS;
+/// For the peer's answer to the close frame of a WebSocket.
+const CLOSE_FRAME_NS: i64 = 10 * SECOND_NS;
 /// For what has begun when the server is stopping.
 const CLOSING_HEAD_NS: i64 = 2 * SECOND_NS;
 
@@ -48,6 +51,10 @@ enum Wait {
     Write,
     /// The peer closing.
     Linger,
+    /// A WebSocket: the time for the next ping, a sign of life after it, the peer's close frame.
+    Ping,
+    Life,
+    CloseFrame,
 }
 
 /// Until when a connection may wait.
@@ -98,7 +105,15 @@ impl Connection {
             Stage::Finishing => return Wait::Write,
             Stage::Lingering => return Wait::Linger,
             Stage::Closed => return Wait::Nothing,
-            Stage::Open if self.output.has_backlog() => return Wait::Write,
+            Stage::Open | Stage::Upgraded if self.output.has_backlog() => return Wait::Write,
+            Stage::Upgraded => {
+                return match self.websocket_wait(py) {
+                    websocket::Wait::Application => Wait::Nothing,
+                    websocket::Wait::Interval => Wait::Ping,
+                    websocket::Wait::Life => Wait::Life,
+                    websocket::Wait::CloseFrame => Wait::CloseFrame,
+                };
+            }
             Stage::Open => {}
         }
         match self.current.borrow().as_ref() {
@@ -140,6 +155,10 @@ impl Connection {
             Wait::Body => BODY_NS,
             Wait::Write => WRITE_NS,
             Wait::Linger => LINGER_NS,
+            Wait::Ping => server.websocket.ping_interval_ns.unwrap_or(i64::MAX),
+            Wait::Life => server.websocket.ping_timeout_ns.unwrap_or(i64::MAX),
+            Wait::CloseFrame if server.is_closing() => CLOSING_HEAD_NS,
+            Wait::CloseFrame => CLOSE_FRAME_NS,
         };
         self.deadline.at.set(server.core(py).turn_time().saturating_add(time));
     }
@@ -148,7 +167,11 @@ impl Connection {
     pub(super) fn overdue(&self, py: Python<'_>) -> PyResult<()> {
         match self.deadline.wait.get() {
             Wait::Nothing => Ok(()),
-            Wait::FirstByte | Wait::KeepAlive | Wait::Write | Wait::Linger => self.close(py),
+            Wait::FirstByte | Wait::KeepAlive | Wait::Write => self.close(py),
+            Wait::Linger => self.close(py),
+            Wait::CloseFrame => self.close_overdue(py),
+            Wait::Ping => self.ping(py),
+            Wait::Life => self.silent(py),
             Wait::Head | Wait::Body => self.reject(py, 408, "the request took too long"),
         }
     }

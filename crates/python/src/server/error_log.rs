@@ -31,6 +31,15 @@ impl ErrorLog {
         self.log(py, "error", message, Some(error));
     }
 
+    /// How a WebSocket's handshake has ended, in uvicorn's words.
+    pub(super) fn websocket(&self, py: Python<'_>, client: &str, path: &str, outcome: &str) {
+        let format = format!("%s - \"WebSocket %s\" {outcome}");
+        let logged = self.0.bind(py).call_method1(intern!(py, "info"), (format, client, path));
+        if let Err(failure) = logged {
+            failure.write_unraisable(py, None);
+        }
+    }
+
     fn log(&self, py: Python<'_>, method: &str, message: &str, error: Option<PyErr>) {
         let log = || -> PyResult<()> {
             let details = PyDict::new(py);

@@ -19,6 +19,7 @@ use super::connection::Connection;
 use super::http_server::HttpServer;
 use super::request_body::RequestBody;
 use super::shared::Server;
+use super::websocket::{self, Session};
 use crate::event_loop::{is_done, new_future, wake};
 
 /// What of a request its line in the access log needs; ASCII, as the decoder has found.
@@ -35,6 +36,10 @@ impl LoggedRequest {
         target.extend_from_slice(head.query.as_bytes());
         Self { method: head.method.as_bytes().into(), target, path_len: head.path.len() }
     }
+}
+
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).unwrap_or_default()
 }
 
 /// The state of one exchange.
@@ -56,6 +61,8 @@ pub(super) struct State {
     /// The client is known to be gone, or the server no longer waits: `receive()` says so.
     pub(super) disconnected: Cell<bool>,
     receivers: RefCell<SmallVec<[Py<PyAny>; 1]>>,
+    /// What makes it a WebSocket.
+    pub(super) websocket: Option<Box<Session>>,
     logged: Option<LoggedRequest>,
 }
 
@@ -66,10 +73,13 @@ impl State {
         head: &Head<'_, '_>,
         scope: Bound<'_, PyDict>,
         body: RequestBody,
+        websocket: Option<Box<Session>>,
     ) -> Self {
         let facts = head.facts();
         let server = connection.server(py);
-        let logged = server.access_log.is_enabled().then(|| LoggedRequest::new(head));
+        // A WebSocket's lines are the error log's, as uvicorn has it.
+        let is_logged = server.access_log.is_enabled() || websocket.is_some();
+        let logged = is_logged.then(|| LoggedRequest::new(head));
         Self {
             server: connection.server_object().clone_ref(py),
             connection: RefCell::new(Some(Rc::clone(connection))),
@@ -84,6 +94,7 @@ impl State {
             body,
             disconnected: Cell::new(false),
             receivers: RefCell::default(),
+            websocket,
             logged,
         }
     }
@@ -99,7 +110,9 @@ impl State {
         if value.is_none() && self.is_settled() {
             return Ok(());
         }
-        if value.is_none() && self.disconnected.get() {
+        // A WebSocket has an end of its own.
+        let is_accepted = self.websocket.as_ref().is_some_and(|it| it.is_accepted());
+        if value.is_none() && self.disconnected.get() && !is_accepted {
             // It was told that its client has gone, and took the hint.
             return self.cut_off(py);
         }
@@ -107,7 +120,15 @@ impl State {
         if !value.is_none() {
             let text = value.repr().map_or_else(|_| "?".to_owned(), |text| text.to_string());
             log.error(py, &format!("ASGI callable should return None, but returned '{text}'."));
-            return self.cut_off(py);
+            if !is_accepted {
+                return self.cut_off(py);
+            }
+        }
+        if let Some(session) = &self.websocket {
+            return match self.connection() {
+                Some(connection) => websocket::returned(py, self, session, &connection),
+                None => Ok(()),
+            };
         }
         if self.response.borrow().is_started() {
             log.error(py, "ASGI callable returned without completing response.");
@@ -120,8 +141,11 @@ impl State {
     /// The application has raised.
     pub(super) fn failed(&self, py: Python<'_>, error: PyErr) -> PyResult<()> {
         self.end(py);
-        self.server(py).error_log.exception(py, "Exception in ASGI application\n", error);
-        if self.is_settled() { Ok(()) } else { self.replace_response(py) }
+        let quietly = self.websocket.is_some() && websocket::is_disconnect(py, &error);
+        if !quietly {
+            self.server(py).error_log.exception(py, "Exception in ASGI application\n", error);
+        }
+        if self.is_settled() { Ok(()) } else { self.put_right(py) }
     }
 
     /// The task ends without the application's consent: cancelled, or the process is leaving.
@@ -131,11 +155,27 @@ impl State {
             return Ok(());
         }
         let server = self.server(py);
+        let is_open_websocket = self.websocket.as_ref().is_some_and(|it| it.is_accepted());
+        if server.is_closing() && is_open_websocket {
+            return self.put_right(py);
+        }
         if server.is_closing() || error.is_instance_of::<PyKeyboardInterrupt>(py) {
             return self.cut_off(py);
         }
         server.error_log.exception(py, "Exception in ASGI application\n", error.clone_ref(py));
-        self.replace_response(py)
+        self.put_right(py)
+    }
+
+    /// What the peer gets in place of what the application owes it.
+    fn put_right(&self, py: Python<'_>) -> PyResult<()> {
+        match (&self.websocket, self.connection()) {
+            (Some(session), Some(connection)) => websocket::failed(py, self, session, &connection),
+            _ => self.replace_response(py),
+        }
+    }
+
+    fn connection(&self) -> Option<Rc<Connection>> {
+        self.connection.borrow().clone()
     }
 
     /// Whether the peer has had all that it will get.
@@ -144,7 +184,7 @@ impl State {
     }
 
     /// Answers 500 in the application's place, or cuts off what it has begun.
-    fn replace_response(&self, py: Python<'_>) -> PyResult<()> {
+    pub(super) fn replace_response(&self, py: Python<'_>) -> PyResult<()> {
         let connection = self.connection.borrow().clone();
         match connection {
             Some(connection) if !self.head_sent.get() => connection.answer_500(py, self),
@@ -242,12 +282,13 @@ impl State {
         connection: &Connection,
         status: u16,
     ) -> PyResult<()> {
+        if self.websocket.is_some() {
+            self.log_websocket(py, connection, itoa::Buffer::new().format(status));
+            return Ok(());
+        }
         let Some(logged) = &self.logged else { return Ok(()) };
-        let text = |bytes| std::str::from_utf8(bytes).unwrap_or_default();
         let server = self.server(py);
-        let target = logged.target.split_at_checked(logged.path_len).unwrap_or_default();
-        let mut path = server.take_buffer();
-        server.scopes.logged_target(text(target.0), text(target.1), &mut path);
+        let path = self.logged_target(py, logged);
         let line = Line {
             client: connection.client_text(),
             method: text(&logged.method),
@@ -258,6 +299,25 @@ impl State {
         let noted = server.note_access(py, &self.server, &line);
         server.give_buffer(path);
         noted
+    }
+
+    /// The line of a WebSocket's handshake, as uvicorn has it; the outcome is a status or
+    /// `[accepted]`.
+    pub(super) fn log_websocket(&self, py: Python<'_>, connection: &Connection, outcome: &str) {
+        let Some(logged) = &self.logged else { return };
+        let server = self.server(py);
+        let path = self.logged_target(py, logged);
+        let shown = String::from_utf8_lossy(&path);
+        server.error_log.websocket(py, connection.client_text(), &shown, outcome);
+        server.give_buffer(path);
+    }
+
+    fn logged_target(&self, py: Python<'_>, logged: &LoggedRequest) -> Vec<u8> {
+        let server = self.server(py);
+        let target = logged.target.split_at_checked(logged.path_len).unwrap_or_default();
+        let mut path = server.take_buffer();
+        server.scopes.logged_target(text(target.0), text(target.1), &mut path);
+        path
     }
 
     pub(super) fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {

@@ -10,6 +10,7 @@ use pyo3::{PyTraverseError, PyVisit};
 use super::deadlines::Sweep;
 use super::listener::Listener;
 use super::shared::{Options, Server};
+use super::websocket;
 use crate::event_loop::EventLoop;
 use crate::ffi::descriptor;
 use crate::ffi::gil::GilBound;
@@ -46,7 +47,8 @@ impl HttpServer {
 #[pymethods]
 impl HttpServer {
     #[new]
-    #[pyo3(signature = (event_loop, app, *, root_path, state, keep_alive, access_log))]
+    #[pyo3(signature = (event_loop, app, *, root_path, state, keep_alive, access_log, websocket))]
+    #[expect(clippy::too_many_arguments, reason = "all but two are keywords")]
     fn new(
         event_loop: &Bound<'_, EventLoop>,
         app: Py<PyAny>,
@@ -54,8 +56,9 @@ impl HttpServer {
         state: Option<Py<PyDict>>,
         keep_alive: f64,
         access_log: Py<PyAny>,
+        websocket: websocket::Options,
     ) -> PyResult<Self> {
-        let options = Options { root_path, state, keep_alive, access_log };
+        let options = Options { root_path, state, keep_alive, access_log, websocket };
         Ok(Self(GilBound::new(Server::new(event_loop, app, options)?)))
     }
 
@@ -75,14 +78,16 @@ impl HttpServer {
 
     /// Lets every connection end with the response it is at; idle ones end at once.
     ///
-    /// `on_idle` is called whenever the last connection or the last task has gone.
-    fn begin_shutdown(&self, py: Python<'_>, on_idle: Py<PyAny>) {
+    /// WebSockets are closed with code 1012. `on_idle` is called whenever the last connection or
+    /// the last task has gone.
+    fn begin_shutdown(&self, py: Python<'_>, on_idle: Py<PyAny>) -> PyResult<()> {
         self.stop_accepting(py);
         let server = self.server(py);
         server.begin_closing(on_idle);
         for connection in server.all_connections() {
-            connection.drain(py);
+            connection.contain(py, connection.drain(py))?;
         }
+        Ok(())
     }
 
     /// Tells the applications that still run that their clients are gone.

@@ -8,6 +8,7 @@ use std::mem::MaybeUninit;
 
 use pyo3::prelude::*;
 use weft_protocol::http1::{BodyLength, Event, Head, Header, RequestError};
+use weft_protocol::websocket::Opening;
 use weft_reactor::sys::socket;
 
 use super::connection::{Connection, Stage};
@@ -33,10 +34,13 @@ impl Connection {
         let result = self.pump_turn(py);
         self.pumping.set(false);
         result?;
-        if self.stage.get() != Stage::Open {
+        if !self.stage.get().is_live() {
             return Ok(());
         }
         self.update_deadline(py);
+        if self.is_upgraded() {
+            return self.after_frames(py);
+        }
         let current = self.current.borrow().as_ref().map(|current| current.clone_ref(py));
         match current {
             Some(current) if self.hangup.get() => current.get().state(py).disconnect(py),
@@ -49,8 +53,8 @@ impl Connection {
     fn pump_turn(&self, py: Python<'_>) -> PyResult<()> {
         for _ in 0..READS_PER_TURN {
             if !self.leftover.borrow().is_empty() && self.wants_input(py) {
-                let bytes = self.leftover.take();
-                let used = self.decode(py, &bytes)?;
+                let mut bytes = self.leftover.take();
+                let used = self.decode(py, &mut bytes)?;
                 if !self.keep_rest(bytes, used) {
                     return Ok(());
                 }
@@ -66,7 +70,7 @@ impl Connection {
 
     /// Puts back what was not used; whether there is room for more.
     fn keep_rest(&self, mut bytes: Vec<u8>, used: usize) -> bool {
-        if self.stage.get() != Stage::Open {
+        if !self.stage.get().is_live() {
             return false;
         }
         if used < bytes.len() {
@@ -78,14 +82,17 @@ impl Connection {
 
     /// Whether the next bytes can be made use of now.
     fn wants_input(&self, py: Python<'_>) -> bool {
-        self.stage.get() == Stage::Open
-            && match self.current.borrow().as_ref() {
-                None => true,
-                Some(exchange) => {
-                    let body = &exchange.get().state(py).body;
-                    !body.is_complete() && !body.is_full()
-                }
+        match (self.stage.get(), self.current.borrow().as_ref()) {
+            (Stage::Open, None) => true,
+            (Stage::Open, Some(exchange)) => {
+                let body = &exchange.get().state(py).body;
+                !body.is_complete() && !body.is_full()
             }
+            (Stage::Upgraded, Some(exchange)) => {
+                exchange.get().state(py).websocket.as_ref().is_some_and(|it| !it.is_full())
+            }
+            _ => false,
+        }
     }
 
     fn read(&self, py: Python<'_>) -> PyResult<()> {
@@ -93,9 +100,10 @@ impl Connection {
         core.with_read_buffer(|buffer| match socket::recv(self.fd, buffer) {
             Ok(0) => self.stream_ended(py),
             Ok(count) => {
-                let bytes = buffer.get(..count).unwrap_or_default();
+                let filled = count == buffer.len();
+                let bytes = buffer.get_mut(..count).unwrap_or_default();
                 // After a hang-up the end of the stream follows, and no edge announces it.
-                if count < buffer.len() && self.short_read_is_empty && !self.hangup.get() {
+                if !filled && self.short_read_is_empty && !self.hangup.get() {
                     self.readable.set(false);
                 }
                 if !self.leftover.borrow().is_empty() {
@@ -103,7 +111,7 @@ impl Connection {
                     return Ok(());
                 }
                 let used = self.decode(py, bytes)?;
-                if self.stage.get() == Stage::Open
+                if self.stage.get().is_live()
                     && let Some(rest) = bytes.get(used..)
                 {
                     self.leftover.borrow_mut().extend_from_slice(rest);
@@ -123,17 +131,28 @@ impl Connection {
         self.readable.set(false);
         self.ended.set(true);
         self.hangup.set(true);
+        if self.is_upgraded() {
+            // Without a close frame: nothing that a half-closed WebSocket sends would be read.
+            return self.close(py);
+        }
         if self.current.borrow().is_some() { Ok(()) } else { self.finish(py) }
     }
 
     /// Decodes what it can, runs what comes of it, and says how many bytes are done with.
-    fn decode(&self, py: Python<'_>, bytes: &[u8]) -> PyResult<usize> {
+    fn decode(&self, py: Python<'_>, bytes: &mut [u8]) -> PyResult<usize> {
+        if self.is_upgraded() {
+            return self.decode_frames(py, bytes);
+        }
+        self.decode_requests(py, bytes)
+    }
+
+    fn decode_requests(&self, py: Python<'_>, bytes: &[u8]) -> PyResult<usize> {
         let mut slots = [const { MaybeUninit::<Header<'_>>::uninit() }; FIELDS];
         let mut used = 0;
         let mut requests = 0;
         // The end of a body whose last byte has come takes no input: it is always collected.
         let mut ending = false;
-        while ending || self.wants_input(py) {
+        while ending || (self.stage.get() == Stage::Open && self.wants_input(py)) {
             if requests == REQUESTS_PER_TURN && self.current.borrow().is_none() {
                 self.schedule(py);
                 break;
@@ -174,6 +193,12 @@ impl Connection {
     fn begin(&self, py: Python<'_>, head: &Head<'_, '_>) -> PyResult<()> {
         let Some(me) = self.handle() else { return Ok(()) };
         let server = self.server(py);
+        if Opening::is_asked_for(head) {
+            if server.websocket.enabled {
+                return self.begin_websocket(py, head);
+            }
+            server.error_log.warning(py, "Unsupported upgrade request.");
+        }
         let endpoints = Endpoints { client: self.client(py)?, server: self.local.bind(py) };
         let scope = server.scopes.scope(py, head, &endpoints)?;
         let has_body = head.body != BodyLength::None;
@@ -181,10 +206,7 @@ impl Connection {
             false => RequestBody::none(),
             true => RequestBody::pending(head.expect_continue),
         };
-        if head.upgrade.is_some_and(|upgrade| upgrade.eq_ignore_ascii_case(b"websocket")) {
-            server.error_log.warning(py, "Unsupported upgrade request.");
-        }
-        let exchange = Exchange::new(py, &me, head, scope, body)?;
+        let exchange = Exchange::new(py, &me, head, scope, body, None)?;
         if self.hangup.get() {
             exchange.get().state(py).disconnected.set(true);
         }
@@ -194,7 +216,7 @@ impl Connection {
     }
 
     /// Lets the application run until it waits for something.
-    fn start(&self, exchange: &Bound<'_, Exchange>) -> PyResult<()> {
+    pub(super) fn start(&self, exchange: &Bound<'_, Exchange>) -> PyResult<()> {
         let py = exchange.py();
         let state = exchange.get().state(py);
         if state.started.replace(true) {

@@ -1,4 +1,4 @@
-//! The HTTP server: ASGI 3 over HTTP/1.1, on the event loop's own thread.
+//! The server: ASGI 3 over HTTP/1.1 and WebSocket, on the event loop's own thread.
 //!
 //! | module | owns |
 //! |---|---|
@@ -16,6 +16,7 @@
 //! | [`scope`] | a request head as an ASGI scope |
 //! | [`access_log`] | the line of a request, and how lines reach their stream |
 //! | [`deadlines`] | timeouts: one look a second at all connections |
+//! | [`websocket`] | connections that have become WebSockets |
 //! | [`date`], [`error_log`] | the Date header; the logger `uvicorn.error` |
 //!
 //! The way of a request: `Connection::ready` reads into the loop's shared buffer and decodes;
@@ -42,10 +43,12 @@ mod request_body;
 mod scope;
 mod send;
 mod shared;
+mod websocket;
 
 pub(crate) use self::coroutine::Exchange;
 pub(crate) use self::http_server::HttpServer;
 pub(crate) use self::operation::Operation;
+pub(crate) use self::websocket::ClientDisconnected;
 
 use pyo3::prelude::*;
 

@@ -150,14 +150,14 @@ impl Output {
         Ok(())
     }
 
-    fn push_large(&self, framing: &Framing, data: &[u8], owner: Option<SharedBytes>) {
+    fn push_large(&self, [before, data, behind]: [&[u8]; 3], owner: Option<SharedBytes>) {
         let mut backlog = self.backlog.borrow_mut();
-        backlog.push_copy(&framing.prefix);
+        backlog.push_copy(before);
         match owner {
             Some(owner) => backlog.push_shared(owner),
             None => backlog.push_copy(data),
         }
-        backlog.push_copy(framing.suffix);
+        backlog.push_copy(behind);
     }
 
     pub(super) fn traverse(&self, visit: &pyo3::PyVisit<'_>) -> Result<(), pyo3::PyTraverseError> {
@@ -201,15 +201,35 @@ impl Connection {
         data: &[u8],
         owner: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<()> {
-        if !framing.write_data || data.len() <= COPIED {
-            let mut buffer = self.output.buffer.borrow_mut();
-            if buffer.capacity() == 0 {
-                *buffer = self.server(py).take_buffer();
-            }
-            framing.write(data, &mut buffer);
-            let full = buffer.len() >= SENT_AT_ONCE;
-            drop(buffer);
-            return if full { self.flush_output(py) } else { self.flush_soon(py) };
+        let data = if framing.write_data { data } else { &[] };
+        self.write_parts(py, [&framing.prefix, data, framing.suffix], owner)
+    }
+
+    /// Appends to the buffer, which leaves at the end of the running callback or when it is full.
+    #[inline]
+    pub(super) fn append(&self, py: Python<'_>, write: impl FnOnce(&mut Vec<u8>)) -> PyResult<()> {
+        let mut buffer = self.output.buffer.borrow_mut();
+        if buffer.capacity() == 0 {
+            *buffer = self.server(py).take_buffer();
+        }
+        write(&mut buffer);
+        let full = buffer.len() >= SENT_AT_ONCE;
+        drop(buffer);
+        if full { self.flush_output(py) } else { self.flush_soon(py) }
+    }
+
+    /// Writes data with what stands before and behind it; `owner` is the bytes object that the
+    /// data lies in.
+    pub(super) fn write_parts(
+        &self,
+        py: Python<'_>,
+        parts: [&[u8]; 3],
+        owner: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<()> {
+        let [_, data, _] = parts;
+        if data.len() <= COPIED {
+            return self
+                .append(py, |out| parts.iter().for_each(|part| out.extend_from_slice(part)));
         }
         let was_free = !self.output.has_backlog();
         let queued = self.output.buffer.borrow().len();
@@ -219,7 +239,7 @@ impl Connection {
             self.output.backlog.borrow_mut().push_copy(&buffer);
             buffer.clear();
         }
-        self.output.push_large(framing, data, owner.and_then(SharedBytes::new));
+        self.output.push_large(parts, owner.and_then(SharedBytes::new));
         if was_free { self.write_backlog(py) } else { Ok(()) }
     }
 

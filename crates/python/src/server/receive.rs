@@ -7,6 +7,7 @@ use weft_protocol::http1::continue_100;
 
 use super::coroutine::Exchange;
 use super::operation::Operation;
+use super::websocket;
 use crate::ffi::function::{NullaryFunction, bind_nullary};
 
 struct Receive;
@@ -39,6 +40,9 @@ pub(super) enum Next<'py> {
 pub(super) fn next_message<'py>(exchange: &Bound<'py, Exchange>) -> PyResult<Next<'py>> {
     let py = exchange.py();
     let state = exchange.get().state(py);
+    if let Some(session) = &state.websocket {
+        return websocket::receive::next_message(py, state, session);
+    }
     let was_full = state.body.is_full();
     if let Some(piece) = state.body.pop(py) {
         let server = state.server(py);

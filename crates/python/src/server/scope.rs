@@ -17,9 +17,14 @@ use weft_protocol::http1::{Head, Version, percent_decoded, quote_target};
 /// waits for its next event would not learn that its client has gone.
 const SPEC_VERSION: &str = "2.3";
 
+/// ASGI 3.0, the WebSocket part of 2.5: `send()` after a disconnect is an OSError, and the
+/// disconnect has a reason.
+const WEBSOCKET_SPEC_VERSION: &str = "2.5";
+
 /// What scopes are made from.
 pub(super) struct Scopes {
     template: Py<PyDict>,
+    websocket: Py<PyDict>,
     asgi: Py<PyDict>,
     root_path: String,
     /// What the application's lifespan has put aside, if it has one.
@@ -44,13 +49,10 @@ impl Scopes {
         asgi.set_item(intern!(py, "spec_version"), SPEC_VERSION)?;
         let template = PyDict::new(py);
         let none = py.None();
-        template.set_item(intern!(py, "type"), intern!(py, "http"))?;
         template.set_item(intern!(py, "asgi"), &none)?;
         template.set_item(intern!(py, "http_version"), intern!(py, "1.1"))?;
         template.set_item(intern!(py, "server"), &none)?;
         template.set_item(intern!(py, "client"), &none)?;
-        template.set_item(intern!(py, "scheme"), intern!(py, "http"))?;
-        template.set_item(intern!(py, "method"), intern!(py, "GET"))?;
         template.set_item(intern!(py, "root_path"), &root_path)?;
         template.set_item(intern!(py, "path"), &none)?;
         template.set_item(intern!(py, "raw_path"), &none)?;
@@ -59,8 +61,15 @@ impl Scopes {
         if state.is_some() {
             template.set_item(intern!(py, "state"), &none)?;
         }
+        let websocket = template.copy()?;
+        websocket.set_item(intern!(py, "type"), intern!(py, "websocket"))?;
+        websocket.set_item(intern!(py, "scheme"), intern!(py, "ws"))?;
+        template.set_item(intern!(py, "type"), intern!(py, "http"))?;
+        template.set_item(intern!(py, "scheme"), intern!(py, "http"))?;
+        template.set_item(intern!(py, "method"), intern!(py, "GET"))?;
         Ok(Self {
             template: template.unbind(),
+            websocket: websocket.unbind(),
             asgi: asgi.unbind(),
             root_path,
             state,
@@ -76,16 +85,48 @@ impl Scopes {
         endpoints: &Endpoints<'_, 'py>,
     ) -> PyResult<Bound<'py, PyDict>> {
         let scope = self.template.bind(py).copy()?;
-        scope.set_item(intern!(py, "asgi"), self.asgi.bind(py).copy()?)?;
         if head.version == Version::Http10 {
             scope.set_item(intern!(py, "http_version"), intern!(py, "1.0"))?;
         }
-        scope.set_item(intern!(py, "server"), endpoints.server)?;
-        scope.set_item(intern!(py, "client"), endpoints.client)?;
         match head.method {
             "GET" => {}
             method => scope.set_item(intern!(py, "method"), method_name(py, method))?,
         }
+        self.fill(&scope, head, endpoints)?;
+        Ok(scope)
+    }
+
+    /// The scope of one WebSocket.
+    pub(super) fn websocket<'py>(
+        &self,
+        py: Python<'py>,
+        head: &Head<'_, '_>,
+        endpoints: &Endpoints<'_, 'py>,
+        subprotocols: &[String],
+    ) -> PyResult<Bound<'py, PyDict>> {
+        let scope = self.websocket.bind(py).copy()?;
+        self.fill(&scope, head, endpoints)?;
+        if let Some(asgi) = scope.get_item(intern!(py, "asgi"))? {
+            asgi.set_item(intern!(py, "spec_version"), intern!(py, WEBSOCKET_SPEC_VERSION))?;
+        }
+        scope.set_item(intern!(py, "subprotocols"), subprotocols)?;
+        let extensions = PyDict::new(py);
+        extensions.set_item(intern!(py, "websocket.http.response"), PyDict::new(py))?;
+        scope.set_item(intern!(py, "extensions"), extensions)?;
+        Ok(scope)
+    }
+
+    /// What both kinds of scope have.
+    fn fill<'py>(
+        &self,
+        scope: &Bound<'py, PyDict>,
+        head: &Head<'_, '_>,
+        endpoints: &Endpoints<'_, 'py>,
+    ) -> PyResult<()> {
+        let py = scope.py();
+        scope.set_item(intern!(py, "asgi"), self.asgi.bind(py).copy()?)?;
+        scope.set_item(intern!(py, "server"), endpoints.server)?;
+        scope.set_item(intern!(py, "client"), endpoints.client)?;
         scope.set_item(intern!(py, "path"), self.path(py, head.path))?;
         scope.set_item(intern!(py, "raw_path"), self.raw_path(py, head.path))?;
         if !head.query.is_empty() {
@@ -96,7 +137,7 @@ impl Scopes {
         if let Some(state) = &self.state {
             scope.set_item(intern!(py, "state"), state.bind(py).copy()?)?;
         }
-        Ok(scope)
+        Ok(())
     }
 
     fn path<'py>(&self, py: Python<'py>, path: &str) -> Bound<'py, PyString> {
@@ -139,6 +180,7 @@ impl Scopes {
 
     pub(super) fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
         visit.call(&self.template)?;
+        visit.call(&self.websocket)?;
         visit.call(&self.asgi)?;
         visit.call(&self.state)
     }

@@ -79,7 +79,7 @@ fn unexpected(state: &State, kind: &str) -> PyErr {
     PyRuntimeError::new_err(format!("Expected ASGI message '{expected}', but got '{kind}'."))
 }
 
-fn as_dict<'py>(message: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyDict>> {
+pub(super) fn as_dict<'py>(message: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyDict>> {
     if let Ok(dict) = message.cast::<PyDict>() {
         return Ok(dict.clone());
     }
@@ -89,7 +89,7 @@ fn as_dict<'py>(message: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyDict>> {
 }
 
 #[inline]
-fn required<'py>(
+pub(super) fn required<'py>(
     message: &Bound<'py, PyDict>,
     key: &Bound<'py, PyString>,
 ) -> PyResult<Bound<'py, PyAny>> {
@@ -100,7 +100,7 @@ fn required<'py>(
 }
 
 /// `http.response.start`: the head is encoded, but for its end, which depends on the body.
-fn start(
+pub(super) fn start(
     py: Python<'_>,
     state: &State,
     connection: &Connection,
@@ -127,15 +127,23 @@ fn write_header(
     pair: &Bound<'_, PyAny>,
     out: &mut Vec<u8>,
 ) -> Result<(), ResponseError> {
-    match (part(pair, 0), part(pair, 1)) {
-        (Some(name), Some(value)) => response.header(name.as_bytes(), value.as_bytes(), out),
+    match header_pair(pair) {
+        Some((name, value)) => response.header(name.as_bytes(), value.as_bytes(), out),
         // A thread has changed the list in between.
-        _ => Err(ResponseError::HeaderName),
+        None => Err(ResponseError::HeaderName),
     }
 }
 
+/// A pair that [`plain_headers`] has let through.
+#[inline]
+pub(super) fn header_pair<'py>(
+    pair: &Bound<'py, PyAny>,
+) -> Option<(Bound<'py, PyBytes>, Bound<'py, PyBytes>)> {
+    Some((part(pair, 0)?, part(pair, 1)?))
+}
+
 /// The headers as a list of pairs of bytes, which can be read without running Python code.
-fn plain_headers<'py>(headers: Bound<'py, PyAny>) -> PyResult<Bound<'py, PyList>> {
+pub(super) fn plain_headers<'py>(headers: Bound<'py, PyAny>) -> PyResult<Bound<'py, PyList>> {
     if let Ok(list) = headers.cast_exact::<PyList>()
         && list.iter().all(|pair| part(&pair, 0).is_some() && part(&pair, 1).is_some())
     {
@@ -178,7 +186,7 @@ fn as_bytes<'py>(object: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyBytes>> {
 }
 
 /// `http.response.body`.
-fn send_body(
+pub(super) fn send_body(
     py: Python<'_>,
     state: &State,
     connection: &Connection,

@@ -20,6 +20,7 @@ use super::error_log::ErrorLog;
 use super::http_server::HttpServer;
 use super::listener::Listener;
 use super::scope::Scopes;
+use super::websocket;
 use crate::event_loop::{Core, Deferred, EventLoop, start_task};
 use crate::ffi::call;
 
@@ -42,6 +43,7 @@ pub(super) struct Server {
     pub(super) access_log: AccessLog,
     pub(super) date: Date,
     pub(super) keep_alive_ns: i64,
+    pub(super) websocket: websocket::Options,
     pub(super) listeners: RefCell<Vec<Rc<Listener>>>,
     connections: RefCell<Registry<Rc<Connection>>>,
     /// The tasks that have outlived their first step: nobody else need hold them.
@@ -91,6 +93,7 @@ pub(super) struct Options {
     pub(super) keep_alive: f64,
     /// Says where access lines go; see [`AccessLog`].
     pub(super) access_log: Py<PyAny>,
+    pub(super) websocket: websocket::Options,
 }
 
 impl Server {
@@ -110,6 +113,7 @@ impl Server {
             access_log: AccessLog::new(py, options.access_log)?,
             date: Date::default(),
             // The cast saturates: a negative time is none, an endless one is endless.
+            websocket: options.websocket,
             keep_alive_ns: (options.keep_alive * 1e9) as i64,
             listeners: RefCell::default(),
             connections: RefCell::default(),

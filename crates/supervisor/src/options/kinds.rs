@@ -209,6 +209,28 @@ impl Setting for Lifespan {
     }
 }
 
+/// Whether WebSockets are served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum WebSockets {
+    /// They are.
+    #[default]
+    Auto,
+    /// A request for one is served as plain HTTP.
+    None,
+}
+
+impl Setting for WebSockets {
+    const CHOICES: &'static [&'static str] = &["auto", "none"];
+
+    fn parse(text: &str) -> Result<Self, String> {
+        choose(text, Self::CHOICES, &[Self::Auto, Self::None])
+    }
+
+    fn value(&self) -> Value {
+        name_of(*self, Self::CHOICES, &[Self::Auto, Self::None])
+    }
+}
+
 /// The least severe message that is logged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum LogLevel {

@@ -20,7 +20,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-pub use kinds::{Bounded, Host, Lifespan, LogLevel, RootPath, Seconds};
+pub use kinds::{Bounded, Host, Lifespan, LogLevel, RootPath, Seconds, WebSockets};
 pub use option::{Opt, Preset, Section, Slot, Takes, Value};
 pub use reference::page as reference_page;
 pub use settings::Settings;

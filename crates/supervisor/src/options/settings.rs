@@ -5,7 +5,7 @@
 
 use std::path::PathBuf;
 
-use super::kinds::{Bounded, Host, Lifespan, LogLevel, RootPath, Seconds};
+use super::kinds::{Bounded, Host, Lifespan, LogLevel, RootPath, Seconds, WebSockets};
 use super::option::Opt;
 
 /// What a server is to do.
@@ -35,6 +35,19 @@ pub struct Settings {
     pub uds: Option<PathBuf>,
     /// How many connections may wait to be accepted.
     pub backlog: Bounded<1, 65535>,
+
+    /// Whether WebSockets are served.
+    pub ws: WebSockets,
+    /// The bytes of the largest message.
+    pub ws_max_size: Bounded<1, { u32::MAX }>,
+    /// How many messages may wait for the application.
+    pub ws_max_queue: Bounded<1, 65535>,
+    /// How often clients are pinged; never if it is zero.
+    pub ws_ping_interval: Seconds,
+    /// How long a client may be silent after a ping; for ever if it is zero.
+    pub ws_ping_timeout: Seconds,
+    /// Whether messages are compressed.
+    pub ws_per_message_deflate: bool,
 
     /// How many processes serve.
     pub workers: Bounded<1, 1024>,

@@ -8,7 +8,8 @@ use std::time::Duration;
 use std::{env, fs};
 
 use super::{
-    Lifespan, LogLevel, Opt, Preset, Request, Settings, Takes, Value, from_keywords, options, parse,
+    Lifespan, LogLevel, Opt, Preset, Request, Settings, Value, WebSockets, from_keywords, options,
+    parse,
 };
 use crate::error::{Error, exit_code};
 
@@ -73,14 +74,13 @@ fn every_default_in_the_table_is_a_good_value() {
 fn every_option_fills_a_place_of_its_own() {
     // Two entries with the same slot would be a slip of copy and paste.
     for option in options() {
-        let text = match option.takes {
-            Takes::Nothing | Takes::Toggle => "true",
-            _ => option.slot.choices().last().copied().unwrap_or("/7"),
-        };
+        let choice = option.slot.choices().last().copied();
         let mut settings = Settings::default();
-        if settings.store(option, text).is_err() {
-            settings.store(option, "7").expect("a path or a number");
-        }
+        choice
+            .into_iter()
+            .chain(["true", "/7", "7"])
+            .find(|text| settings.store(option, text).is_ok())
+            .expect("a choice, yes, a path or a number");
         let changed = options()
             .filter(|other| other.slot.value(&settings) != other.slot.value(&Settings::default()));
         let changed: Vec<_> = changed.map(|other| other.name).collect();
@@ -110,6 +110,11 @@ fn an_application_alone_gets_every_default() {
     assert_eq!(settings.log_level, LogLevel::Info);
     assert_eq!(settings.timeout_keep_alive.duration(), Duration::from_secs(75));
     assert_eq!(settings.timeout_graceful_shutdown, None);
+    assert_eq!(settings.ws, WebSockets::Auto);
+    assert_eq!((settings.ws_max_size.get(), settings.ws_max_queue.get()), (16_777_216, 32));
+    assert_eq!(settings.ws_ping_interval.duration(), Duration::from_secs(20));
+    assert_eq!(settings.ws_ping_timeout.duration(), Duration::from_secs(20));
+    assert!(settings.ws_per_message_deflate);
     assert_eq!(settings.use_colors, None);
     assert!(settings.access_log && !settings.factory && !settings.supervised);
     assert_eq!(settings.arguments, ["main:app"]);

@@ -6,11 +6,17 @@ mod application;
 mod listening;
 mod logging;
 mod processes;
+mod websocket;
 
 use super::option::{Opt, Section};
 
-static SECTIONS: &[&Section] =
-    &[&application::SECTION, &listening::SECTION, &processes::SECTION, &logging::SECTION];
+static SECTIONS: &[&Section] = &[
+    &application::SECTION,
+    &listening::SECTION,
+    &websocket::SECTION,
+    &processes::SECTION,
+    &logging::SECTION,
+];
 
 /// The sections, in order.
 pub fn sections() -> impl Iterator<Item = &'static Section> {
