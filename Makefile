@@ -45,10 +45,10 @@ test: test-rust test-python ## every test: the pure crates, then all else throug
 test-rust:
 	cargo test --locked --quiet $(PURE)
 
-test-python: $(STAMPS)/weft $(STAMPS)/examples $(STAMPS)/dev
+test-python: $(STAMPS)/weft $(STAMPS)/examples $(STAMPS)/dev $(STAMPS)/ecosystem
 	$(BIN)/pytest $(ARGS)
 
-stress: $(STAMPS)/weft $(STAMPS)/examples $(STAMPS)/dev ## the tests that take minutes
+stress: $(STAMPS)/weft $(STAMPS)/examples $(STAMPS)/dev $(STAMPS)/ecosystem ## the tests that take minutes
 	$(BIN)/pytest -m stress $(ARGS)
 
 lint: $(STAMPS)/weft $(STAMPS)/examples $(STAMPS)/dev ## formats, lints and types; a warning is an error
@@ -88,6 +88,10 @@ $(STAMPS)/weft: $(SOURCES) | $(STAMPS)/venv
 
 $(STAMPS)/dev: pyproject.toml | $(STAMPS)/venv
 	$(PIP) install --group dev
+	$(mark)
+
+$(STAMPS)/ecosystem: pyproject.toml | $(STAMPS)/venv
+	$(PIP) install --group ecosystem
 	$(mark)
 
 $(STAMPS)/examples: examples/requirements.txt | $(STAMPS)/venv

@@ -15,10 +15,15 @@ def _authority() -> trustme.CA:
     return trustme.CA()
 
 
+def issue() -> trustme.LeafCert:
+    """A new certificate for `weft.test`, with its key."""
+    return _authority().issue_cert(NAME)
+
+
 def server_context() -> ssl.SSLContext:
     """What a server named `weft.test` presents."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    _authority().issue_cert(NAME).configure_cert(context)
+    issue().configure_cert(context)
     return context
 
 
