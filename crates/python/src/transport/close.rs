@@ -163,12 +163,13 @@ pub(super) fn output_drained(
     Ok(())
 }
 
-/// Ends the connection now; what is not sent is thrown away.
+/// Ends the connection now; what the socket does not take is thrown away.
 pub(super) fn force_close(transport: &Bound<'_, SocketTransport>, error: Option<PyErr>) {
     let state = transport.get().state(transport.py());
     if state.lost.get() > 0 {
         return;
     }
+    write::try_last(state);
     state.outbox.borrow_mut().clear();
     state.closing.set(true);
     finish(transport, state, error);

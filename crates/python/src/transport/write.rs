@@ -141,6 +141,15 @@ pub(super) fn flush(transport: &Bound<'_, SocketTransport>) -> PyResult<()> {
     }
 }
 
+/// Sends what the running callback wrote before it ended the connection: a last answer, a TLS
+/// alert. asyncio's `write()` has sent it by then.
+pub(super) fn try_last(state: &State) {
+    if state.write.flush_ordered.replace(false) {
+        // The connection ends whatever comes of it.
+        let _ = send(state);
+    }
+}
+
 fn send(state: &State) -> io::Result<()> {
     let fd = state.fd.get();
     while state.write.ready.get() {
