@@ -250,6 +250,17 @@ class EventLoop(_core.EventLoop, SignalHandlers, BaseEventLoop):
     create_unix_connection = asyncio.SelectorEventLoop.create_unix_connection
     create_unix_server = asyncio.SelectorEventLoop.create_unix_server
 
+    # -- refused -------------------------------------------------------------------------
+
+    @property
+    def _nest_patched(self) -> NoReturn:
+        # nest_asyncio asks for this name before it puts a Python `_run_once` into the loop's
+        # class, and every loop of the process would fail from then on.
+        raise RuntimeError(
+            "nest_asyncio cannot patch weft's event loop, which has no Python queues to run "
+            "from; await the coroutine instead, or use asyncio's own loop"
+        )
+
     # -- not yet ---------------------------------------------------------------------------
 
     def _make_datagram_transport(self, *args: Any, **kwargs: Any) -> NoReturn:

@@ -78,10 +78,7 @@ async def serving(*, unix=None, tls=None, file=None):
     app.router.add_post("/upload", upload)
     runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=1)
     await runner.setup()
-    if unix:
-        site = web.UnixSite(runner, unix)
-    else:
-        site = web.TCPSite(runner, HOST, 0, ssl_context=tls)
+    site = web.UnixSite(runner, unix) if unix else web.TCPSite(runner, HOST, 0, ssl_context=tls)
     await site.start()
     try:
         yield app, "http://unix" if unix else site.name
@@ -165,9 +162,8 @@ async def test_a_server_that_comes_back_is_reached_again(tmp_path):
     path = str(tmp_path / "socket")
     async with client(connector=aiohttp.UnixConnector(path)) as session:
         for _ in range(3):
-            async with serving(unix=path):
-                async with session.get("http://unix/") as response:
-                    assert response.status == 200
+            async with serving(unix=path), session.get("http://unix/") as response:
+                assert response.status == 200
             with pytest.raises(aiohttp.ClientConnectionError):
                 await session.get("http://unix/")
 

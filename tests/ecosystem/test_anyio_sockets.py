@@ -43,6 +43,14 @@ async def echoing(listener):
         group.cancel_scope.cancel()
 
 
+@contextlib.asynccontextmanager
+async def connected():
+    """A stream to an echo over TCP."""
+    listener = await anyio.create_tcp_listener(local_host=HOST)
+    async with echoing(listener), await anyio.connect_tcp(HOST, port_of(listener)) as stream:
+        yield stream
+
+
 async def round_trip(stream, payload):
     """Send and receive at once, as a payload larger than all buffers demands."""
     received = BufferedByteReceiveStream(stream)
@@ -73,14 +81,12 @@ def test_tcp_clients_and_a_server_in_one_loop(run_anyio):
 
 def test_a_cancelled_receive_loses_nothing(run_anyio):
     async def main():
-        listener = await anyio.create_tcp_listener(local_host=HOST)
-        async with echoing(listener):
-            async with await anyio.connect_tcp(HOST, port_of(listener)) as stream:
-                for _ in range(20):
-                    with anyio.move_on_after(0.001):
-                        await stream.receive()
-                await stream.send(b"still here")
-                assert await stream.receive() == b"still here"
+        async with connected() as stream:
+            for _ in range(20):
+                with anyio.move_on_after(0.001):
+                    await stream.receive()
+            await stream.send(b"still here")
+            assert await stream.receive() == b"still here"
 
     run_anyio(main)
 
@@ -131,9 +137,9 @@ def test_unix_sockets_carry_bytes_and_descriptors(run_anyio, tmp_path):
         assert os.read(reading, 10) == b"through"
         os.close(reading)
         os.close(writing)
-        async with echoing(await anyio.create_unix_listener(path)):
-            async with await anyio.connect_unix(path) as stream:
-                await round_trip(stream, LARGE)
+        listener = await anyio.create_unix_listener(path)
+        async with echoing(listener), await anyio.connect_unix(path) as stream:
+            await round_trip(stream, LARGE)
 
     run_anyio(main)
 

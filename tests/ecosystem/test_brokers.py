@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 
 import aio_pika
@@ -66,7 +67,9 @@ async def test_waiting_for_a_message_can_be_cancelled():
 
 
 @needs("RabbitMQ")
-async def test_a_robust_connection_comes_back():
+async def test_a_robust_connection_comes_back(caplog):
+    for logger in ("aio_pika", "aiormq"):  # records of the cut would keep frames and transports
+        caplog.set_level(logging.CRITICAL + 1, logger)
     async with relay("RabbitMQ") as between:
         connection = await aio_pika.connect_robust(amqp(between.port), reconnect_interval=0.01)
         async with connection:

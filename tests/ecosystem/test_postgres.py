@@ -70,9 +70,8 @@ async def test_asyncpg_copies_and_listens():
 
 async def test_asyncpg_notices_a_cut_connection_and_connects_again():
     async with relay("PostgreSQL") as between:
-        async with asyncpg.create_pool(
-            host=HOST, port=between.port, user="postgres", min_size=2, max_size=2
-        ) as pool:
+        place = f"postgresql://postgres@{HOST}:{between.port}/postgres"
+        async with asyncpg.create_pool(place, min_size=2, max_size=2) as pool:
             assert await pool.fetchval("select 1") == 1
             asking = asyncio.create_task(pool.fetchval("select pg_sleep(60)"))
             await asyncio.sleep(0.01)
