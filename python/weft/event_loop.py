@@ -20,12 +20,13 @@ from typing import Any, NoReturn
 
 from weft import _core
 from weft.base import BaseEventLoop
+from weft.handover import Handover
 from weft.signals import SignalHandlers
 
 __all__ = ["EventLoop"]
 
 
-class EventLoop(_core.EventLoop, SignalHandlers, BaseEventLoop):
+class EventLoop(_core.EventLoop, SignalHandlers, Handover, BaseEventLoop):
     """An `asyncio.AbstractEventLoop` whose engine is written in Rust."""
 
     def __init__(self) -> None:
@@ -125,24 +126,6 @@ class EventLoop(_core.EventLoop, SignalHandlers, BaseEventLoop):
             error = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
             if error:
                 raise OSError(error, f"Connect call failed {address}") from None
-
-    async def _connect_sock(self, *args: Any, **kwargs: Any) -> socket.socket:
-        sock: socket.socket = await super()._connect_sock(*args, **kwargs)
-        self._connected.add(sock)
-        return sock
-
-    async def _create_connection_transport(
-        self, sock: socket.socket, *args: Any, **kwargs: Any
-    ) -> tuple[asyncio.Transport, asyncio.BaseProtocol]:
-        try:
-            connected: tuple[asyncio.Transport, asyncio.BaseProtocol]
-            connected = await super()._create_connection_transport(sock, *args, **kwargs)
-            return connected
-        finally:
-            # Still here: the protocol's factory failed, and nobody else owns this socket.
-            if sock in self._connected:
-                self._connected.discard(sock)
-                sock.close()
 
     # -- what BaseEventLoop asks of its subclasses ----------------------------------------
 
@@ -248,7 +231,6 @@ class EventLoop(_core.EventLoop, SignalHandlers, BaseEventLoop):
     # -- Unix sockets: the interpreter's own argument policy, which needs only the hooks above --
 
     create_unix_connection = asyncio.SelectorEventLoop.create_unix_connection
-    create_unix_server = asyncio.SelectorEventLoop.create_unix_server
 
     # -- refused -------------------------------------------------------------------------
 
