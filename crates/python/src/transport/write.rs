@@ -133,12 +133,14 @@ pub(super) fn flush(transport: &Bound<'_, SocketTransport>) -> PyResult<()> {
         let message = "Fatal write error on socket transport";
         return close::fatal_error(transport, os_error(&error), message);
     }
-    resume_if_drained(transport, state)?;
-    if state.outbox.borrow().is_empty() {
+    // An exit that resume_writing raises must not keep a closing connection open.
+    let resumed = resume_if_drained(transport, state);
+    let settled = if state.outbox.borrow().is_empty() {
         close::output_drained(transport, state)
     } else {
         pause_if_full(transport, state)
-    }
+    };
+    resumed.and(settled)
 }
 
 /// Sends what the running callback wrote before it ended the connection: a last answer, a TLS
