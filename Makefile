@@ -15,6 +15,8 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet
 STAMPS := $(VENV)/stamps
 mark = @mkdir -p $(@D) && touch $@
+# The rooms that `make checked` runs: those that work the loop and its transports hard.
+CHECKED := tests/loop tests/transports tests/ecosystem tests/stress
 PURE := -p weft-reactor -p weft-protocol -p weft-supervisor
 
 # pip builds in the tree, so its release build, `cargo test` and clippy share one target
@@ -30,7 +32,7 @@ SOURCES := Cargo.toml Cargo.lock README.md LICENSE-MIT LICENSE-APACHE pyproject.
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install run test test-rust test-python stress lint fmt wheel docs clean
+.PHONY: help install run test test-rust test-python stress checked lint fmt wheel docs clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -50,6 +52,13 @@ test-python: $(STAMPS)/weft $(STAMPS)/examples $(STAMPS)/dev $(STAMPS)/ecosystem
 
 stress: $(STAMPS)/weft $(STAMPS)/examples $(STAMPS)/dev $(STAMPS)/ecosystem ## the tests that take minutes
 	$(BIN)/pytest -m stress $(ARGS)
+
+# A build of its own in an environment of its own. Python's allocator checks the edges of its
+# blocks and fills what is freed, so that a use after free does not pass unnoticed.
+checked: export MATURIN_PEP517_ARGS := --profile checked
+checked: export PYTHONMALLOC := debug
+checked: ## loop tests with debug assertions, overflow and allocator checks
+	$(MAKE) test-python VENV=.venv-checked ARGS="$(or $(ARGS),$(CHECKED) --loop weft)"
 
 lint: $(STAMPS)/weft $(STAMPS)/examples $(STAMPS)/dev ## formats, lints and types; a warning is an error
 	cargo fmt --all --check
@@ -73,7 +82,7 @@ docs: $(STAMPS)/venv ## the Rust documentation, private items too, into target/d
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --document-private-items
 
 clean: ## remove everything that make has made
-	rm -rf $(VENV) $(BENCH_VENV) dist .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) .venv-checked $(BENCH_VENV) dist .pytest_cache .mypy_cache .ruff_cache
 	cargo clean
 
 $(STAMPS)/venv:

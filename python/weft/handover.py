@@ -31,9 +31,7 @@ class Handover(BaseEventLoop):
     # Sockets that create_connection has connected and no transport has taken yet.
     _connected: weakref.WeakSet[socket.socket]
 
-    async def create_connection(
-        self, *args: Any, **kwargs: Any
-    ) -> tuple[asyncio.Transport, Any]:
+    async def create_connection(self, *args: Any, **kwargs: Any) -> tuple[asyncio.Transport, Any]:
         """Connect to a host and port, as `asyncio.loop.create_connection` does."""
         connected: list[socket.socket] = []
         _connected_here.set(connected)
