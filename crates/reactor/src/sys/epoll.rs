@@ -38,6 +38,11 @@ impl Interest {
         Self(EventFlags::IN | EventFlags::EXCLUSIVE)
     }
 
+    /// Nothing for a while. Hang-ups and errors come unasked, but once at most.
+    pub fn silent() -> Self {
+        Self(EventFlags::ONESHOT)
+    }
+
     /// Edge-triggered in both directions: registered once, never changed. The owner must
     /// remember readiness and forget it only after a short read or write, or `EAGAIN`.
     pub fn edge() -> Self {

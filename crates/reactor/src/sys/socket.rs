@@ -76,6 +76,26 @@ pub fn accept(fd: RawFd) -> io::Result<(OwnedFd, Option<SocketAddr>)> {
     Ok((connection, peer.and_then(|peer| SocketAddr::try_from(peer).ok())))
 }
 
+/// Whether [`accept`] failed for one connection that was over before it began, so that the next
+/// may be accepted at once. accept(2) hands pending network errors of the new socket on.
+pub fn accept_failed_in_passing(error: &io::Error) -> bool {
+    Errno::from_io_error(error).is_some_and(|errno| {
+        [
+            Errno::CONNABORTED,
+            Errno::PROTO,
+            Errno::NETDOWN,
+            Errno::NOPROTOOPT,
+            Errno::HOSTDOWN,
+            Errno::NONET,
+            Errno::HOSTUNREACH,
+            Errno::OPNOTSUPP,
+            Errno::NETUNREACH,
+            Errno::PERM,
+        ]
+        .contains(&errno)
+    })
+}
+
 /// Shuts one or both halves of a connection down.
 pub fn shutdown(fd: RawFd, half: Half) -> io::Result<()> {
     let how = match half {
