@@ -243,6 +243,10 @@ class EventLoop(_core.EventLoop, SignalHandlers, Handover, BaseEventLoop):
             "from; await the coroutine instead, or use asyncio's own loop"
         )
 
+    def __dir__(self) -> list[str]:
+        # Whoever reads every attribute (a mock's spec, inspect.getmembers) does not ask for that.
+        return [name for name in super().__dir__() if name != "_nest_patched"]
+
     # -- not yet ---------------------------------------------------------------------------
 
     def _make_datagram_transport(self, *args: Any, **kwargs: Any) -> NoReturn:

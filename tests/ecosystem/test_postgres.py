@@ -34,19 +34,18 @@ async def test_asyncpg_pool_serves_many_tasks():
 
 @pytest.mark.parametrize("ssl", [False, "require"], ids=["plain", "tls"])
 async def test_asyncpg_cancels_queries_and_goes_on(ssl):
-    connection = await asyncpg.connect(POSTGRES, ssl=ssl)
-    try:
-        for _ in range(3):
+    """From a pool: on a busy machine asyncpg gives a connection up rather than cancel on it."""
+    async with asyncpg.create_pool(POSTGRES, ssl=ssl, min_size=1, max_size=1) as pool:
+        for number in range(3):
             with pytest.raises(TimeoutError):
-                await connection.fetch("select pg_sleep(60)", timeout=0.02)
-        work = asyncio.create_task(connection.fetch("select pg_sleep(60)"))
+                await pool.fetch("select pg_sleep(60)", timeout=0.02)
+            assert await pool.fetchval("select $1::int", number) == number
+        work = asyncio.create_task(pool.fetch("select pg_sleep(60)"))
         await asyncio.sleep(0.01)
         work.cancel()
         with pytest.raises(asyncio.CancelledError):
             await work
-        assert await connection.fetchval("select $1::bytea", LARGE) == LARGE
-    finally:
-        await connection.close()
+        assert await pool.fetchval("select $1::bytea", LARGE) == LARGE
 
 
 async def test_asyncpg_copies_and_listens():

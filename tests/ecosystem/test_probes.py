@@ -6,7 +6,9 @@ Beside each test stands who asks. None of it is promised by asyncio's documentat
 from __future__ import annotations
 
 import asyncio
+import inspect
 import sys
+from unittest import mock
 
 import anyio._backends._asyncio
 import pytest
@@ -108,6 +110,12 @@ async def test_watching_descriptors_is_offered(loop):
         assert loop.remove_reader(ours) is True
         assert loop.remove_reader(ours) is False
     assert not [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+
+
+def test_every_attribute_that_is_listed_can_be_read(loop):
+    """unittest.mock (for a `spec`), debuggers, inspect."""
+    assert dict(inspect.getmembers(loop))["call_soon"] == loop.call_soon
+    mock.Mock(spec=loop).call_soon(int)
 
 
 async def test_a_task_made_by_hand_runs(loop):
