@@ -25,6 +25,7 @@ __all__ = [
     "SocketOperation",
     "SocketTransport",
     "StartupError",
+    "ThreadSafeHandle",
     "TimerHandle",
     "__version__",
     "bind",
@@ -104,6 +105,9 @@ class Handle:
 class TimerHandle(Handle):
     def when(self) -> float: ...
 
+@disjoint_base
+class ThreadSafeHandle(Handle): ...
+
 @final
 class SocketOperation(Coroutine[Any, Any, Any]):
     def __await__(self) -> Generator[Any, Any, Any]: ...
@@ -126,6 +130,8 @@ class SocketTransport(asyncio.Transport):
         extra: dict[str, Any] | None = None,
         server: object = None,
     ) -> Self: ...
+    def _begin_sendfile(self) -> asyncio.Future[None]: ...
+    def _end_sendfile(self) -> None: ...
 
 @final
 class Listener:

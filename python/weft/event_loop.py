@@ -20,12 +20,13 @@ from typing import Any, NoReturn
 
 from weft import _core
 from weft.base import BaseEventLoop
+from weft.sendfile import Sendfile
 from weft.signals import SignalHandlers
 
 __all__ = ["EventLoop"]
 
 
-class EventLoop(_core.EventLoop, SignalHandlers, BaseEventLoop):
+class EventLoop(_core.EventLoop, SignalHandlers, Sendfile, BaseEventLoop):
     """An `asyncio.AbstractEventLoop` whose engine is written in Rust."""
 
     def __init__(self) -> None:
@@ -127,7 +128,11 @@ class EventLoop(_core.EventLoop, SignalHandlers, BaseEventLoop):
                 raise OSError(error, f"Connect call failed {address}") from None
 
     async def _connect_sock(self, *args: Any, **kwargs: Any) -> socket.socket:
-        sock: socket.socket = await super()._connect_sock(*args, **kwargs)
+        try:
+            sock: socket.socket = await super()._connect_sock(*args, **kwargs)
+        finally:
+            # They hold the list of errors, whose tracebacks hold this frame: a cycle.
+            del args, kwargs
         self._connected.add(sock)
         return sock
 

@@ -6,6 +6,7 @@
 //! | [`state`] | what a transport is made of |
 //! | [`read`] | from the socket to the protocol |
 //! | [`write`] | from the protocol to the socket, flow control |
+//! | [`sendfile`] | lending the connection to `loop.sendfile` |
 //! | [`close`] | connection_made to connection_lost, and every error between |
 //! | [`connection`] | who owns the descriptor, and its addresses |
 //! | [`listener`] | accepting |
@@ -18,6 +19,7 @@ mod close;
 mod connection;
 mod listener;
 mod read;
+mod sendfile;
 mod state;
 mod stream;
 mod write;
