@@ -21,11 +21,12 @@ from typing import Any, NoReturn
 from weft import _core
 from weft.base import BaseEventLoop
 from weft.signals import SignalHandlers
+from weft.subprocesses import Subprocesses
 
 __all__ = ["EventLoop"]
 
 
-class EventLoop(_core.EventLoop, SignalHandlers, BaseEventLoop):
+class EventLoop(_core.EventLoop, SignalHandlers, Subprocesses, BaseEventLoop):
     """An `asyncio.AbstractEventLoop` whose engine is written in Rust."""
 
     def __init__(self) -> None:
@@ -36,6 +37,7 @@ class EventLoop(_core.EventLoop, SignalHandlers, BaseEventLoop):
         # Sockets that create_connection has connected and no transport has taken yet.
         self._connected: weakref.WeakSet[socket.socket] = weakref.WeakSet()
         self._init_signals()
+        self._init_subprocesses()
 
     # -- running -------------------------------------------------------------------------
 
@@ -57,6 +59,7 @@ class EventLoop(_core.EventLoop, SignalHandlers, BaseEventLoop):
         if self.is_closed():
             return
         self._close_signals()
+        self._close_subprocesses()
         super().close()
         self._release()
 
@@ -266,14 +269,6 @@ class EventLoop(_core.EventLoop, SignalHandlers, BaseEventLoop):
     async def connect_write_pipe(self, protocol_factory: Any, pipe: Any) -> NoReturn:
         """Not supported yet: `NotImplementedError`."""
         raise _not_yet("connect_write_pipe()")
-
-    async def subprocess_exec(self, *args: Any, **kwargs: Any) -> NoReturn:
-        """Not supported yet: `NotImplementedError`."""
-        raise _not_yet("subprocess_exec()")
-
-    async def subprocess_shell(self, *args: Any, **kwargs: Any) -> NoReturn:
-        """Not supported yet: `NotImplementedError`."""
-        raise _not_yet("subprocess_shell()")
 
 
 def _not_yet(feature: str) -> NotImplementedError:
