@@ -18,7 +18,7 @@ from asyncio import base_events, sslproto
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-from weft import _core
+from weft import _core, forks
 from weft.base import BaseEventLoop
 from weft.signals import SignalHandlers
 from weft.subprocesses import Subprocesses
@@ -38,6 +38,7 @@ class EventLoop(_core.EventLoop, SignalHandlers, Subprocesses, BaseEventLoop):
         self._connected: weakref.WeakSet[socket.socket] = weakref.WeakSet()
         self._init_signals()
         self._init_subprocesses()
+        forks.watch(self)
 
     # -- running -------------------------------------------------------------------------
 
@@ -62,6 +63,12 @@ class EventLoop(_core.EventLoop, SignalHandlers, Subprocesses, BaseEventLoop):
         self._close_subprocesses()
         super().close()
         self._release()
+
+    def _leave_parent(self, listed: str) -> None:
+        """In a child of fork(2): the parent's loop must not notice what happens here."""
+        self._after_fork(listed)
+        self._drop_wakeup_pair()
+        self._close_subprocesses()
 
     # -- sockets -------------------------------------------------------------------------
 

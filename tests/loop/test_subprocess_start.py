@@ -15,7 +15,6 @@ import pytest
 from tests.support.children import Ending, bare, is_reaped, shell, sleeper
 from tests.support.loops import run_and_close
 
-
 # how it starts
 
 
