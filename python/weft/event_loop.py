@@ -20,13 +20,14 @@ from typing import Any, NoReturn
 
 from weft import _core, forks
 from weft.base import BaseEventLoop
+from weft.names import Names
 from weft.signals import SignalHandlers
 from weft.subprocesses import Subprocesses
 
 __all__ = ["EventLoop"]
 
 
-class EventLoop(_core.EventLoop, SignalHandlers, Subprocesses, BaseEventLoop):
+class EventLoop(_core.EventLoop, SignalHandlers, Subprocesses, Names, BaseEventLoop):
     """An `asyncio.AbstractEventLoop` whose engine is written in Rust."""
 
     def __init__(self) -> None:
