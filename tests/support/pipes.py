@@ -62,7 +62,7 @@ async def reading(
     protocol = Recorder() if protocol is None else protocol
     end = End(theirs)
     loop = asyncio.get_running_loop()
-    transport, _ = await loop.connect_read_pipe(lambda: protocol, open(ours, "rb", 0))
+    transport, _ = await loop.connect_read_pipe(lambda: protocol, os.fdopen(ours, "rb", 0))
     try:
         yield transport, protocol, end
     finally:
@@ -80,7 +80,7 @@ async def writing(
     protocol = Recorder() if protocol is None else protocol
     end = End(theirs)
     loop = asyncio.get_running_loop()
-    transport, _ = await loop.connect_write_pipe(lambda: protocol, open(ours, "wb", 0))
+    transport, _ = await loop.connect_write_pipe(lambda: protocol, os.fdopen(ours, "wb", 0))
     try:
         yield transport, protocol, end
     finally:

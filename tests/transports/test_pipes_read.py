@@ -424,7 +424,7 @@ async def test_streams_over_a_pipe(loop):
     ours, theirs = os.pipe()
     reader = asyncio.StreamReader()
     transport, _ = await loop.connect_read_pipe(
-        lambda: asyncio.StreamReaderProtocol(reader), open(ours, "rb", 0)
+        lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(ours, "rb", 0)
     )
     os.write(theirs, b"line\nrest")
     assert await reader.readline() == b"line\n"
@@ -440,7 +440,7 @@ def test_an_unclosed_transport_warns_and_gives_its_descriptor_back(raw_loop_fact
     def abandon():
         loop = raw_loop_factory()
         ours, theirs = os.pipe()
-        loop.run_until_complete(loop.connect_read_pipe(Recorder, open(ours, "rb", 0)))
+        loop.run_until_complete(loop.connect_read_pipe(Recorder, os.fdopen(ours, "rb", 0)))
         os.close(theirs)
         loop.close()
 
