@@ -21,11 +21,13 @@ __all__ = [
     "HttpServer",
     "Listener",
     "Operation",
+    "ReadPipeTransport",
     "Settings",
     "SocketOperation",
     "SocketTransport",
     "StartupError",
     "TimerHandle",
+    "WritePipeTransport",
     "__version__",
     "bind",
     "parse_command_line",
@@ -127,6 +129,28 @@ class SocketTransport(asyncio.Transport):
         waiter: asyncio.Future[None] | None = None,
         extra: dict[str, Any] | None = None,
         server: object = None,
+    ) -> Self: ...
+
+@final
+class ReadPipeTransport(asyncio.ReadTransport):
+    def __new__(
+        cls,
+        event_loop: EventLoop,
+        pipe: Any,
+        protocol: asyncio.BaseProtocol,
+        waiter: asyncio.Future[None] | None = None,
+        extra: dict[str, Any] | None = None,
+    ) -> Self: ...
+
+@final
+class WritePipeTransport(asyncio.WriteTransport):
+    def __new__(
+        cls,
+        event_loop: EventLoop,
+        pipe: Any,
+        protocol: asyncio.BaseProtocol,
+        waiter: asyncio.Future[None] | None = None,
+        extra: dict[str, Any] | None = None,
     ) -> Self: ...
 
 @final

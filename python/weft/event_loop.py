@@ -198,6 +198,24 @@ class EventLoop(_core.EventLoop, SignalHandlers, Subprocesses, Names, BaseEventL
         transport: asyncio.Transport = ssl_protocol._app_transport
         return transport
 
+    def _make_read_pipe_transport(
+        self,
+        pipe: Any,
+        protocol: asyncio.BaseProtocol,
+        waiter: asyncio.Future[None] | None = None,
+        extra: dict[str, Any] | None = None,
+    ) -> _core.ReadPipeTransport:
+        return _core.ReadPipeTransport(self, pipe, protocol, waiter, extra)
+
+    def _make_write_pipe_transport(
+        self,
+        pipe: Any,
+        protocol: asyncio.BaseProtocol,
+        waiter: asyncio.Future[None] | None = None,
+        extra: dict[str, Any] | None = None,
+    ) -> _core.WritePipeTransport:
+        return _core.WritePipeTransport(self, pipe, protocol, waiter, extra)
+
     def _start_serving(
         self,
         protocol_factory: Callable[[], asyncio.BaseProtocol],
@@ -269,14 +287,6 @@ class EventLoop(_core.EventLoop, SignalHandlers, Subprocesses, Names, BaseEventL
     async def create_datagram_endpoint(self, *args: Any, **kwargs: Any) -> NoReturn:
         """Not supported yet: `NotImplementedError`."""
         raise _not_yet("create_datagram_endpoint() (UDP)")
-
-    async def connect_read_pipe(self, protocol_factory: Any, pipe: Any) -> NoReturn:
-        """Not supported yet: `NotImplementedError`."""
-        raise _not_yet("connect_read_pipe()")
-
-    async def connect_write_pipe(self, protocol_factory: Any, pipe: Any) -> NoReturn:
-        """Not supported yet: `NotImplementedError`."""
-        raise _not_yet("connect_write_pipe()")
 
 
 def _not_yet(feature: str) -> NotImplementedError:
