@@ -8,12 +8,13 @@ what a protocol hears, and in which order, is the interpreter's `BaseSubprocessT
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import signal
 import subprocess
 import threading
-from asyncio import base_subprocess
+from asyncio import SubprocessProtocol, base_subprocess
 from asyncio.log import logger
 from collections.abc import Callable
 from typing import Any
@@ -131,6 +132,27 @@ class SubprocessTransport(base_subprocess.BaseSubprocessTransport):
             args, bufsize, shell=shell, stdin=stdin, stdout=stdout, stderr=stderr, **kwargs
         )
         self._child = Child(self._loop, popen, self._process_exited)
+
+    async def _connect_pipes(self, waiter: asyncio.Future[None] | None) -> None:
+        await super()._connect_pipes(waiter)
+        if self._pending_calls is not None:
+            self._give_up()
+        elif self._closed:
+            # close() came in between, and could not close what was not connected yet.
+            for pipe in self._pipes.values():
+                pipe.pipe.close()
+
+    def _give_up(self) -> None:
+        """A pipe was refused: end without a word to the protocol, which knows of no start."""
+        self._protocol = SubprocessProtocol()
+        self._pending_calls = None  # type: ignore[assignment] # the stub forgets this state
+        popen = self._proc
+        for fd, file in enumerate((popen.stdin, popen.stdout, popen.stderr) if popen else ()):
+            if file is not None and self._pipes.get(fd) is None:
+                file.close()
+        self._pipes = {fd: pipe for fd, pipe in self._pipes.items() if pipe is not None}
+        self.close()
+        self._try_finish()
 
     # Popen.send_signal() of 3.11 and 3.12 reaps a child that has ended, and os.kill() of later
     # versions may reach another process while a grandchild keeps the pipes open.

@@ -26,7 +26,7 @@ const LONGEST_READ: usize = 256 * 1024;
 const NAME: &str = "ReadPipeTransport";
 
 /// The reading end of a pipe: the interface of `asyncio.ReadTransport`.
-#[pyclass(frozen, weakref, module = "weft")]
+#[pyclass(frozen, weakref, dict, module = "weft")]
 pub(crate) struct ReadPipeTransport(GilBound<State>);
 
 struct State {
