@@ -21,12 +21,14 @@ __all__ = [
     "HttpServer",
     "Listener",
     "Operation",
+    "ReadPipeTransport",
     "Settings",
     "SocketOperation",
     "SocketTransport",
     "StartupError",
     "ThreadSafeHandle",
     "TimerHandle",
+    "WritePipeTransport",
     "__version__",
     "bind",
     "parse_command_line",
@@ -87,6 +89,8 @@ class EventLoop:
     def sock_sendall(self, sock: socket, data: ReadableBuffer) -> Coroutine[Any, Any, None]: ...
     def _run_once(self) -> None: ...
     def _release(self) -> None: ...
+    def _before_fork(self) -> str: ...
+    def _after_fork(self, listed: str) -> None: ...
     def _set_background(self, count: int) -> None: ...
     def _wait_readable(self, sock: socket) -> asyncio.Future[None]: ...
     def _wait_writable(self, sock: socket) -> asyncio.Future[None]: ...
@@ -132,6 +136,28 @@ class SocketTransport(asyncio.Transport):
     ) -> Self: ...
     def _begin_sendfile(self) -> asyncio.Future[None]: ...
     def _end_sendfile(self) -> None: ...
+
+@final
+class ReadPipeTransport(asyncio.ReadTransport):
+    def __new__(
+        cls,
+        event_loop: EventLoop,
+        pipe: Any,
+        protocol: asyncio.BaseProtocol,
+        waiter: asyncio.Future[None] | None = None,
+        extra: dict[str, Any] | None = None,
+    ) -> Self: ...
+
+@final
+class WritePipeTransport(asyncio.WriteTransport):
+    def __new__(
+        cls,
+        event_loop: EventLoop,
+        pipe: Any,
+        protocol: asyncio.BaseProtocol,
+        waiter: asyncio.Future[None] | None = None,
+        extra: dict[str, Any] | None = None,
+    ) -> Self: ...
 
 @final
 class Listener:

@@ -51,7 +51,7 @@ pub(super) fn writelines(
     send_soon(transport, state)
 }
 
-fn check_data(data: &Bound<'_, PyAny>) -> PyResult<()> {
+pub(super) fn check_data(data: &Bound<'_, PyAny>) -> PyResult<()> {
     if data.is_instance_of::<PyBytes>()
         || data.is_instance_of::<PyByteArray>()
         || data.is_instance_of::<PyMemoryView>()
