@@ -1,4 +1,4 @@
-"""Runs one module of `test.test_asyncio` in this process and writes down how each test ended.
+"""Runs one module of unittest tests in this process and writes down how each test ended.
 
 `python -m tests.conformance.child ORDER.json`: see `Order`. What happens is appended to a file as
 it happens, one JSON object a line, so that a process that dies says which test it died in. A test
@@ -16,58 +16,66 @@ import unittest
 from collections.abc import Iterator
 from typing import Any
 
-PACKAGE = "test.test_asyncio."
 # The selector is handed over and not used: these classes repeat EPollEventLoopTests.
 REPETITIONS = ("PollEventLoopTests", "SelectEventLoopTests")
 
 
 @dataclasses.dataclass
 class Order:
-    """What the driver wants: a module, without some of its tests."""
+    """What the driver wants: a module of a package, on a loop, without some of its tests."""
 
+    package: str
     module: str
     loop: str
-    record: str
     limit: float
-    without: list[str]
+    """Seconds that a test may take, and the interpreter's end too."""
+    record: str = ""
+    without: list[str] = dataclasses.field(default_factory=list)
 
 
 class Recorder(unittest.TestResult):
     """Writes each outcome down at once, and keeps the limit of each test."""
 
-    def __init__(self, record: pathlib.Path, limit: float) -> None:
+    def __init__(self, order: Order) -> None:
         super().__init__()
-        self._record = record.open("a", encoding="utf-8", buffering=1)
-        self._limit = limit
+        self._record = open(order.record, "a", encoding="utf-8", buffering=1)  # noqa: SIM115
+        self._order = order
 
-    def note(self, test: unittest.TestCase | None, status: str, detail: str = "") -> None:
+    def note(self, test: str, status: str, detail: str = "") -> None:
         """One line: the test, what became of it, and why."""
-        line = {"test": name_of(test) if test else "", "status": status, "detail": detail}
-        self._record.write(json.dumps(line) + "\n")
+        self._record.write(json.dumps({"test": test, "status": status, "detail": detail}) + "\n")
 
     def watch(self) -> None:
-        """The time of one test begins now. The watchdog is C code: it needs no GIL."""
-        faulthandler.dump_traceback_later(self._limit, exit=True)
+        """The limit begins now. The watchdog is C code: it needs no GIL."""
+        faulthandler.dump_traceback_later(self._order.limit, exit=True)
+
+    def end(self, loops: int) -> None:
+        """The last line: how many loops of weft the tests have made."""
+        # What is left running must not keep the interpreter from ending either.
+        self.watch()
+        self.note("", "ended", str(loops))
+        self._record.close()
 
     def startTest(self, test: unittest.TestCase) -> None:
         self.watch()
-        self.note(test, "started")
+        self.note(name_of(test, self._order), "started")
         super().startTest(test)
 
     def addSuccess(self, test: unittest.TestCase) -> None:
-        self.note(test, "passed")
+        self.note(name_of(test, self._order), "passed")
 
     def addExpectedFailure(self, test: unittest.TestCase, err: Any) -> None:
-        self.note(test, "passed")
+        self.addSuccess(test)
 
     def addUnexpectedSuccess(self, test: unittest.TestCase) -> None:
-        self.note(test, "failed", "CPython expects a failure here")
+        self.note(name_of(test, self._order), "failed", "the suite expects a failure here")
 
     def addSkip(self, test: unittest.TestCase, reason: str) -> None:
-        self.note(test, "skipped", reason)
+        self.note(name_of(test, self._order), "skipped", reason)
 
     def addFailure(self, test: unittest.TestCase, err: Any) -> None:
-        self.note(test, "failed", self._exc_info_to_string(err, test))  # type: ignore[attr-defined]
+        detail = self._exc_info_to_string(err, test)  # type: ignore[attr-defined]
+        self.note(name_of(test, self._order), "failed", detail)
 
     addError = addFailure
 
@@ -76,9 +84,9 @@ class Recorder(unittest.TestResult):
             self.addFailure(test, err)
 
 
-def name_of(test: unittest.TestCase) -> str:
+def name_of(test: unittest.TestCase, order: Order) -> str:
     """`test_events.HandleTests.test_handle`, without the package."""
-    return test.id().replace(PACKAGE, "")
+    return test.id().replace(order.package + ".", "")
 
 
 def tests_in(suite: unittest.TestSuite) -> Iterator[unittest.TestCase]:
@@ -89,27 +97,25 @@ def tests_in(suite: unittest.TestSuite) -> Iterator[unittest.TestCase]:
             yield item
 
 
-def chosen(suite: unittest.TestSuite, without: list[str]) -> unittest.TestSuite:
-    """The suite without its repetitions and without the tests that are named."""
+def chosen(suite: unittest.TestSuite, order: Order) -> unittest.TestSuite:
+    """The suite without its repetitions and without the tests that the order leaves out."""
     return unittest.TestSuite(
         test
         for test in tests_in(suite)
-        if type(test).__name__ not in REPETITIONS and name_of(test) not in without
+        if type(test).__name__ not in REPETITIONS and name_of(test, order) not in order.without
     )
 
 
 def main(order: Order) -> None:
     shim = None
     if order.loop == "weft":
-        from tests.conformance import shim
+        from tests.conformance import shim  # before the tests import asyncio's names
 
         shim.install()
-    loaded = unittest.defaultTestLoader.loadTestsFromName(PACKAGE + order.module)
-    recorder = Recorder(pathlib.Path(order.record), order.limit)
-    chosen(loaded, order.without).run(recorder)
-    recorder.note(None, "ended", str(shim.Loop.made if shim else 0))
-    # What is left running must not keep the interpreter from ending either.
-    recorder.watch()
+    recorder = Recorder(order)
+    loaded = unittest.defaultTestLoader.loadTestsFromName(f"{order.package}.{order.module}")
+    chosen(loaded, order).run(recorder)
+    recorder.end(shim.Loop.made if shim else 0)
 
 
 if __name__ == "__main__":
