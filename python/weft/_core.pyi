@@ -21,11 +21,14 @@ __all__ = [
     "HttpServer",
     "Listener",
     "Operation",
+    "ReadPipeTransport",
     "Settings",
     "SocketOperation",
     "SocketTransport",
     "StartupError",
+    "ThreadSafeHandle",
     "TimerHandle",
+    "WritePipeTransport",
     "__version__",
     "bind",
     "parse_command_line",
@@ -86,6 +89,8 @@ class EventLoop:
     def sock_sendall(self, sock: socket, data: ReadableBuffer) -> Coroutine[Any, Any, None]: ...
     def _run_once(self) -> None: ...
     def _release(self) -> None: ...
+    def _before_fork(self) -> str: ...
+    def _after_fork(self, listed: str) -> None: ...
     def _set_background(self, count: int) -> None: ...
     def _wait_readable(self, sock: socket) -> asyncio.Future[None]: ...
     def _wait_writable(self, sock: socket) -> asyncio.Future[None]: ...
@@ -103,6 +108,9 @@ class Handle:
 @disjoint_base
 class TimerHandle(Handle):
     def when(self) -> float: ...
+
+@disjoint_base
+class ThreadSafeHandle(Handle): ...
 
 @final
 class SocketOperation(Coroutine[Any, Any, Any]):
@@ -125,6 +133,30 @@ class SocketTransport(asyncio.Transport):
         waiter: asyncio.Future[None] | None = None,
         extra: dict[str, Any] | None = None,
         server: object = None,
+    ) -> Self: ...
+    def _begin_sendfile(self) -> asyncio.Future[None]: ...
+    def _end_sendfile(self) -> None: ...
+
+@final
+class ReadPipeTransport(asyncio.ReadTransport):
+    def __new__(
+        cls,
+        event_loop: EventLoop,
+        pipe: Any,
+        protocol: asyncio.BaseProtocol,
+        waiter: asyncio.Future[None] | None = None,
+        extra: dict[str, Any] | None = None,
+    ) -> Self: ...
+
+@final
+class WritePipeTransport(asyncio.WriteTransport):
+    def __new__(
+        cls,
+        event_loop: EventLoop,
+        pipe: Any,
+        protocol: asyncio.BaseProtocol,
+        waiter: asyncio.Future[None] | None = None,
+        extra: dict[str, Any] | None = None,
     ) -> Self: ...
 
 @final

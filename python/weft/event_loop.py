@@ -18,15 +18,20 @@ from asyncio import base_events, sslproto
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-from weft import _core
+from weft import _core, forks
 from weft.base import BaseEventLoop
 from weft.handover import Handover
+from weft.names import Names
+from weft.sendfile import Sendfile
 from weft.signals import SignalHandlers
+from weft.subprocesses import Subprocesses
 
 __all__ = ["EventLoop"]
 
 
-class EventLoop(_core.EventLoop, SignalHandlers, Handover, BaseEventLoop):
+class EventLoop(
+    _core.EventLoop, SignalHandlers, Subprocesses, Names, Sendfile, Handover, BaseEventLoop
+):
     """An `asyncio.AbstractEventLoop` whose engine is written in Rust."""
 
     def __init__(self) -> None:
@@ -37,6 +42,8 @@ class EventLoop(_core.EventLoop, SignalHandlers, Handover, BaseEventLoop):
         # Sockets that create_connection has connected and no transport has taken yet.
         self._connected: weakref.WeakSet[socket.socket] = weakref.WeakSet()
         self._init_signals()
+        self._init_subprocesses()
+        forks.watch(self)
 
     # -- running -------------------------------------------------------------------------
 
@@ -58,8 +65,15 @@ class EventLoop(_core.EventLoop, SignalHandlers, Handover, BaseEventLoop):
         if self.is_closed():
             return
         self._close_signals()
+        self._close_subprocesses()
         super().close()
         self._release()
+
+    def _leave_parent(self, listed: str) -> None:
+        """In a child of fork(2): the parent's loop must not notice what happens here."""
+        self._after_fork(listed)
+        self._drop_wakeup_pair()
+        self._close_subprocesses()
 
     # -- sockets -------------------------------------------------------------------------
 
@@ -170,6 +184,24 @@ class EventLoop(_core.EventLoop, SignalHandlers, Handover, BaseEventLoop):
         transport: asyncio.Transport = ssl_protocol._app_transport
         return transport
 
+    def _make_read_pipe_transport(
+        self,
+        pipe: Any,
+        protocol: asyncio.BaseProtocol,
+        waiter: asyncio.Future[None] | None = None,
+        extra: dict[str, Any] | None = None,
+    ) -> _core.ReadPipeTransport:
+        return _core.ReadPipeTransport(self, pipe, protocol, waiter, extra)
+
+    def _make_write_pipe_transport(
+        self,
+        pipe: Any,
+        protocol: asyncio.BaseProtocol,
+        waiter: asyncio.Future[None] | None = None,
+        extra: dict[str, Any] | None = None,
+    ) -> _core.WritePipeTransport:
+        return _core.WritePipeTransport(self, pipe, protocol, waiter, extra)
+
     def _start_serving(
         self,
         protocol_factory: Callable[[], asyncio.BaseProtocol],
@@ -255,22 +287,6 @@ class EventLoop(_core.EventLoop, SignalHandlers, Handover, BaseEventLoop):
     async def create_datagram_endpoint(self, *args: Any, **kwargs: Any) -> NoReturn:
         """Not supported yet: `NotImplementedError`."""
         raise _not_yet("create_datagram_endpoint() (UDP)")
-
-    async def connect_read_pipe(self, protocol_factory: Any, pipe: Any) -> NoReturn:
-        """Not supported yet: `NotImplementedError`."""
-        raise _not_yet("connect_read_pipe()")
-
-    async def connect_write_pipe(self, protocol_factory: Any, pipe: Any) -> NoReturn:
-        """Not supported yet: `NotImplementedError`."""
-        raise _not_yet("connect_write_pipe()")
-
-    async def subprocess_exec(self, *args: Any, **kwargs: Any) -> NoReturn:
-        """Not supported yet: `NotImplementedError`."""
-        raise _not_yet("subprocess_exec()")
-
-    async def subprocess_shell(self, *args: Any, **kwargs: Any) -> NoReturn:
-        """Not supported yet: `NotImplementedError`."""
-        raise _not_yet("subprocess_shell()")
 
 
 def _not_yet(feature: str) -> NotImplementedError:

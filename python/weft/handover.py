@@ -46,7 +46,11 @@ class Handover(BaseEventLoop):
                 self._close_unclaimed(connected.pop())
 
     async def _connect_sock(self, *args: Any, **kwargs: Any) -> socket.socket:
-        sock: socket.socket = await super()._connect_sock(*args, **kwargs)
+        try:
+            sock: socket.socket = await super()._connect_sock(*args, **kwargs)
+        finally:
+            # They hold the list of errors, whose tracebacks hold this frame: a cycle.
+            del args, kwargs
         self._connected.add(sock)
         connected = _connected_here.get()
         if connected is not None:

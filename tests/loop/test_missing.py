@@ -12,16 +12,6 @@ from tests.support.loops import turns
 from tests.support.net import HOST
 
 
-class Exiting(asyncio.SubprocessProtocol):
-    """Knows when its process is gone."""
-
-    def __init__(self):
-        self.exited = asyncio.get_running_loop().create_future()
-
-    def process_exited(self):
-        self.exited.set_result(None)
-
-
 async def datagram_endpoint(loop):
     transport, _ = await loop.create_datagram_endpoint(
         asyncio.DatagramProtocol, local_addr=(HOST, 0)
@@ -51,22 +41,6 @@ async def write_pipe(loop):
     return transport
 
 
-async def subprocess_exec(loop):
-    transport, protocol = await loop.subprocess_exec(
-        Exiting, "/bin/true", stdin=None, stdout=None, stderr=None
-    )
-    await protocol.exited
-    return transport
-
-
-async def subprocess_shell(loop):
-    transport, protocol = await loop.subprocess_shell(
-        Exiting, "true", stdin=None, stdout=None, stderr=None
-    )
-    await protocol.exited
-    return transport
-
-
 async def sendfile(loop):
     ours, theirs = socket.socketpair()
     transport, _ = await loop.create_connection(asyncio.Protocol, sock=ours)
@@ -83,13 +57,10 @@ FEATURES = {
     "create_datagram_endpoint": datagram_endpoint,
     "connect_read_pipe": read_pipe,
     "connect_write_pipe": write_pipe,
-    "subprocess_exec": subprocess_exec,
-    "subprocess_shell": subprocess_shell,
     "sendfile": sendfile,
 }
 
 
-@pytest.mark.filterwarnings("ignore:.*child watcher.*:DeprecationWarning")
 @pytest.mark.parametrize("feature", FEATURES)
 async def test_a_feature_is_there_or_names_itself(loop, feature):
     try:

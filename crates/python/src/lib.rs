@@ -24,7 +24,7 @@ mod _core {
     #[pymodule_export]
     use crate::server::{Exchange, HttpServer, Operation};
     #[pymodule_export]
-    use crate::transport::{Listener, SocketTransport};
+    use crate::transport::{Listener, ReadPipeTransport, SocketTransport, WritePipeTransport};
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {

@@ -104,6 +104,16 @@ impl EventLoop {
         self.core(py).close(py);
     }
 
+    /// Before fork(2): what the kernel watches, as text for `_after_fork`.
+    fn _before_fork(&self, py: Python<'_>) -> String {
+        self.core(py).kernel().map_or_else(|_| String::new(), |kernel| kernel.poller.listed())
+    }
+
+    /// In a child of fork(2): lets go of the kernel objects that the parent uses.
+    fn _after_fork(&self, py: Python<'_>, listed: &str) -> PyResult<()> {
+        self.core(py).after_fork(listed).or_os_error()
+    }
+
     // BaseEventLoop's own attributes, backed by the native state so that both halves agree.
 
     #[getter(_debug)]

@@ -1,4 +1,4 @@
-//! Stream transports of asyncio: `loop.create_connection`, `create_server` and streams.
+//! Transports of asyncio: streams and servers, pipes.
 //!
 //! | module | owns |
 //! |---|---|
@@ -6,21 +6,40 @@
 //! | [`state`] | what a transport is made of |
 //! | [`read`] | from the socket to the protocol |
 //! | [`write`] | from the protocol to the socket, flow control |
+//! | [`sendfile`] | lending the connection to `loop.sendfile` |
 //! | [`close`] | connection_made to connection_lost, and every error between |
 //! | [`connection`] | who owns the descriptor, and its addresses |
 //! | [`listener`] | accepting |
+//! | [`pipe_read`], [`pipe_write`] | the Python classes `ReadPipeTransport`, `WritePipeTransport` |
+//! | [`pipe_file`] | which files these two take |
+//! | [`endpoint`] | what pipe and datagram transports have in common |
+//! | [`life`] | their connection_made to connection_lost |
+//! | [`faults`] | who hears of their errors |
+//! | [`flow`] | when a writing protocol is paused |
+//! | [`subscription`] | a level-triggered registration, there only while it is needed |
 //!
-//! A transport is registered once, edge-triggered in both directions, and remembers what the
+//! A stream transport is registered once, edge-triggered in both directions, and remembers what the
 //! kernel said: pausing, resuming and waiting for room cost no system call. This room must not
 //! know TLS or HTTP.
 
 mod close;
 mod connection;
+mod endpoint;
+mod faults;
+mod flow;
+mod life;
 mod listener;
+mod pipe_file;
+mod pipe_read;
+mod pipe_write;
 mod read;
+mod sendfile;
 mod state;
 mod stream;
+mod subscription;
 mod write;
 
 pub(crate) use listener::Listener;
+pub(crate) use pipe_read::ReadPipeTransport;
+pub(crate) use pipe_write::WritePipeTransport;
 pub(crate) use stream::{SocketTransport, install};

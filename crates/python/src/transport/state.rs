@@ -56,6 +56,8 @@ pub(super) struct State {
     pub(super) outbox: RefCell<Outbox<PyBackedBytes>>,
     pub(super) read: ReadState,
     pub(super) write: WriteState,
+    /// While the connection is lent to `loop.sendfile`: what waits for its turn to write.
+    pub(super) sendfile: RefCell<Option<Py<PyAny>>>,
     /// connection_made was called (or is being called).
     pub(super) started: Cell<bool>,
     /// `close()` or an error has begun the end.
@@ -134,6 +136,7 @@ impl State {
                 high: Cell::new(HIGH_WATER),
                 low: Cell::new(HIGH_WATER / 4),
             },
+            sendfile: RefCell::new(None),
             started: Cell::new(false),
             closing: Cell::new(false),
             lost: Cell::new(0),
@@ -166,6 +169,9 @@ impl State {
         if let Ok(extra) = self.extra.try_borrow() {
             visit.call(&*extra)?;
         }
+        if let Ok(waiter) = self.sendfile.try_borrow() {
+            visit.call(&*waiter)?;
+        }
         Ok(())
     }
 
@@ -173,6 +179,7 @@ impl State {
         let protocol = self.protocol.take();
         let server = self.server.take();
         let extra = self.extra.take();
-        drop((protocol, server, extra));
+        let waiter = self.sendfile.take();
+        drop((protocol, server, extra, waiter));
     }
 }

@@ -14,7 +14,7 @@ use weft_reactor::sys::{Interest, Readiness, socket};
 use super::close::{self, Start};
 use super::connection::{self, Connection};
 use super::state::{Protocol, State};
-use super::{read, write};
+use super::{read, sendfile, write};
 use crate::error::OsResult;
 use crate::event_loop::{EventLoop, Source};
 use crate::ffi::call;
@@ -231,6 +231,17 @@ impl SocketTransport {
         close::fatal_error(slf, PyErr::from_value(exc), message)
     }
 
+    /// Lends the connection to `loop.sendfile`: a future that is done when everything written
+    /// is sent. Until `_end_sendfile()` nobody else may write.
+    fn _begin_sendfile<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        sendfile::begin(slf)
+    }
+
+    /// Ends what `_begin_sendfile()` began.
+    fn _end_sendfile(slf: &Bound<'_, Self>) -> PyResult<()> {
+        sendfile::end(slf)
+    }
+
     /// Whether the transport is closing or closed.
     fn is_closing(&self, py: Python<'_>) -> bool {
         self.state(py).closing.get()
@@ -327,7 +338,7 @@ impl SocketTransport {
 
     #[classattr]
     fn _sendfile_compatible(py: Python<'_>) -> PyResult<Py<PyAny>> {
-        Ok(py.import("asyncio.constants")?.getattr("_SendfileMode")?.getattr("FALLBACK")?.unbind())
+        Ok(py.import("asyncio.constants")?.getattr("_SendfileMode")?.getattr("TRY_NATIVE")?.unbind())
     }
 
     fn __repr__(&self, py: Python<'_>) -> String {

@@ -27,7 +27,7 @@ pub(super) fn write(
 ) -> PyResult<()> {
     let state = transport.get().state(transport.py());
     check_data(data)?;
-    check_writable(state)?;
+    check_writable(state, "write")?;
     if refuse_lost(transport, state)? {
         return Ok(());
     }
@@ -41,7 +41,7 @@ pub(super) fn writelines(
     list: &Bound<'_, PyAny>,
 ) -> PyResult<()> {
     let state = transport.get().state(transport.py());
-    check_writable(state)?;
+    check_writable(state, "writelines")?;
     let list: Vec<Bound<'_, PyAny>> = list.try_iter()?.collect::<PyResult<_>>()?;
     list.iter().try_for_each(check_data)?;
     if refuse_lost(transport, state)? {
@@ -51,7 +51,7 @@ pub(super) fn writelines(
     send_soon(transport, state)
 }
 
-fn check_data(data: &Bound<'_, PyAny>) -> PyResult<()> {
+pub(super) fn check_data(data: &Bound<'_, PyAny>) -> PyResult<()> {
     if data.is_instance_of::<PyBytes>()
         || data.is_instance_of::<PyByteArray>()
         || data.is_instance_of::<PyMemoryView>()
@@ -64,9 +64,13 @@ fn check_data(data: &Bound<'_, PyAny>) -> PyResult<()> {
     )))
 }
 
-fn check_writable(state: &State) -> PyResult<()> {
+fn check_writable(state: &State, method: &str) -> PyResult<()> {
     if state.write.eof.get() {
-        return Err(PyRuntimeError::new_err("Cannot call write() after write_eof()"));
+        return Err(PyRuntimeError::new_err(format!("Cannot call {method}() after write_eof()")));
+    }
+    if state.sendfile.borrow().is_some() {
+        let message = format!("unable to {method}; sendfile is in progress");
+        return Err(PyRuntimeError::new_err(message));
     }
     Ok(())
 }

@@ -1,5 +1,7 @@
 //! Readiness by epoll(7).
 
+mod renew;
+
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicBool, Ordering};
