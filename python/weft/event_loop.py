@@ -187,6 +187,16 @@ class EventLoop(_core.EventLoop, SignalHandlers, BaseEventLoop):
         transport: asyncio.Transport = ssl_protocol._app_transport
         return transport
 
+    def _make_datagram_transport(
+        self,
+        sock: socket.socket,
+        protocol: asyncio.BaseProtocol,
+        address: Any = None,
+        waiter: asyncio.Future[None] | None = None,
+        extra: dict[str, Any] | None = None,
+    ) -> _core.DatagramTransport:
+        return _core.DatagramTransport(self, sock, protocol, address, waiter, extra)
+
     def _make_read_pipe_transport(
         self,
         pipe: Any,
@@ -269,13 +279,6 @@ class EventLoop(_core.EventLoop, SignalHandlers, BaseEventLoop):
     create_unix_server = asyncio.SelectorEventLoop.create_unix_server
 
     # -- not yet ---------------------------------------------------------------------------
-
-    def _make_datagram_transport(self, *args: Any, **kwargs: Any) -> NoReturn:
-        raise _not_yet("datagram endpoints (UDP)")
-
-    async def create_datagram_endpoint(self, *args: Any, **kwargs: Any) -> NoReturn:
-        """Not supported yet: `NotImplementedError`."""
-        raise _not_yet("create_datagram_endpoint() (UDP)")
 
     async def subprocess_exec(self, *args: Any, **kwargs: Any) -> NoReturn:
         """Not supported yet: `NotImplementedError`."""
