@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from . import echo, scheduling
+from . import datagrams, echo, pipes, scheduling
 from .workload import Row
 
-ROWS: dict[str, Row] = {row.name: row for row in (*scheduling.ROWS, *echo.ROWS)}
+ROWS: dict[str, Row] = {
+    row.name: row for row in (*scheduling.ROWS, *echo.ROWS, *datagrams.ROWS, *pipes.ROWS)
+}
 QUICK_ROWS = ["soon0", "churn", "sleep0", "proto1k", "stream1k", "sock1k"]
