@@ -15,6 +15,7 @@ from typing_extensions import disjoint_base
 
 # PyO3 lists every name that the module exports.
 __all__ = [
+    "DatagramTransport",
     "EventLoop",
     "Exchange",
     "Handle",
@@ -129,6 +130,18 @@ class SocketTransport(asyncio.Transport):
         waiter: asyncio.Future[None] | None = None,
         extra: dict[str, Any] | None = None,
         server: object = None,
+    ) -> Self: ...
+
+@final
+class DatagramTransport(asyncio.DatagramTransport):
+    def __new__(
+        cls,
+        event_loop: EventLoop,
+        sock: socket,
+        protocol: asyncio.BaseProtocol,
+        address: Any = None,
+        waiter: asyncio.Future[None] | None = None,
+        extra: dict[str, Any] | None = None,
     ) -> Self: ...
 
 @final
