@@ -197,6 +197,47 @@ assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 5
     )
 
 
+def test_a_loop_of_another_thread_is_not_disturbed_either(flavour):
+    check(
+        flavour,
+        """
+ready, done = threading.Event(), threading.Event()
+
+def work():
+    async def main():
+        loop = asyncio.get_running_loop()
+        reading, writing = socket.socketpair()
+        reading.setblocking(False)
+        with reading, writing:
+            got = loop.create_future()
+            loop.add_reader(reading, lambda: got.set_result(reading.recv(1)))
+            loops.append((loop, writing))
+            ready.set()
+            assert await got == b'x'
+            loop.remove_reader(reading)
+            done.set()
+    with asyncio.Runner(loop_factory=make_loop) as runner:
+        runner.run(main())
+
+def child():
+    async def own():
+        await asyncio.sleep(0.001)
+        return 6
+    with asyncio.Runner(loop_factory=make_loop) as runner:
+        return runner.run(own())
+
+loops = []
+thread = threading.Thread(target=work)
+thread.start()
+ready.wait(5)
+assert in_child(child) == 6
+loops[0][1].send(b'x')
+assert done.wait(5)
+thread.join()
+""",
+    )
+
+
 def test_multiprocessing_forks_from_inside_a_coroutine(flavour):
     check(
         flavour,
