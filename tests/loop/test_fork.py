@@ -26,6 +26,10 @@ def in_child(body):
         sys.stdout.flush()
         os._exit(code)
 
+def run(main):
+    with asyncio.Runner(loop_factory=make_loop) as runner:
+        return runner.run(main)
+
 async def still_works(loop, reading, writing):
     '''A reader, a timer, another thread and a signal still reach the loop.'''
     got = loop.create_future()
@@ -65,8 +69,7 @@ def child():
         with one, two:
             await still_works(asyncio.get_running_loop(), one, two)
         return 42
-    with asyncio.Runner(loop_factory=make_loop) as runner:
-        return runner.run(own())
+    return run(own())
 
 async def main():
     reading, writing = socket.socketpair()
@@ -76,8 +79,7 @@ async def main():
             assert in_child(child) == 42
             await still_works(asyncio.get_running_loop(), reading, writing)
 
-with asyncio.Runner(loop_factory=make_loop) as runner:
-    runner.run(main())
+run(main())
 """,
     )
 
@@ -108,8 +110,7 @@ async def main():
     loop.remove_reader(reading)
     writer.close()
 
-with asyncio.Runner(loop_factory=make_loop) as runner:
-    runner.run(main())
+run(main())
 """,
     )
 
@@ -130,8 +131,7 @@ async def main():
         assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 3
         await still_works(asyncio.get_running_loop(), reading, writing)
 
-with asyncio.Runner(loop_factory=make_loop) as runner:
-    runner.run(main())
+run(main())
 """,
     )
 
@@ -159,8 +159,7 @@ async def main():
         await asyncio.sleep(0.001)
     assert heard == ['parent']
 
-with asyncio.Runner(loop_factory=make_loop) as runner:
-    runner.run(main())
+run(main())
 """,
     )
 
@@ -216,15 +215,13 @@ def work():
             assert await got == b'x'
             loop.remove_reader(reading)
             done.set()
-    with asyncio.Runner(loop_factory=make_loop) as runner:
-        runner.run(main())
+    run(main())
 
 def child():
     async def own():
         await asyncio.sleep(0.001)
         return 6
-    with asyncio.Runner(loop_factory=make_loop) as runner:
-        return runner.run(own())
+    return run(own())
 
 loops = []
 thread = threading.Thread(target=work)
@@ -248,8 +245,7 @@ def work(queue):
     async def answer():
         await asyncio.sleep(0.001)
         return os.getpid()
-    with asyncio.Runner(loop_factory=make_loop) as runner:
-        queue.put(runner.run(answer()))
+    queue.put(run(answer()))
 
 async def main():
     context = multiprocessing.get_context('fork')
@@ -267,8 +263,7 @@ async def main():
     with reading, writing:
         await still_works(asyncio.get_running_loop(), reading, writing)
 
-with asyncio.Runner(loop_factory=make_loop) as runner:
-    runner.run(main())
+run(main())
 """,
     )
 
@@ -291,8 +286,7 @@ async def main():
     process.kill()
     assert await process.wait() == -signal.SIGKILL
 
-with asyncio.Runner(loop_factory=make_loop) as runner:
-    runner.run(main())
+run(main())
 """,
     )
 
