@@ -15,6 +15,7 @@ from typing_extensions import disjoint_base
 
 # PyO3 lists every name that the module exports.
 __all__ = [
+    "DatagramTransport",
     "EventLoop",
     "Exchange",
     "Handle",
@@ -136,6 +137,18 @@ class SocketTransport(asyncio.Transport):
     ) -> Self: ...
     def _begin_sendfile(self) -> asyncio.Future[None]: ...
     def _end_sendfile(self) -> None: ...
+
+@final
+class DatagramTransport(asyncio.DatagramTransport):
+    def __new__(
+        cls,
+        event_loop: EventLoop,
+        sock: socket,
+        protocol: asyncio.BaseProtocol,
+        address: Any = None,
+        waiter: asyncio.Future[None] | None = None,
+        extra: dict[str, Any] | None = None,
+    ) -> Self: ...
 
 @final
 class ReadPipeTransport(asyncio.ReadTransport):

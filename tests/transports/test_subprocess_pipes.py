@@ -219,6 +219,24 @@ async def test_a_start_that_is_cancelled_leaves_nothing(loop, after):
     assert not children()
 
 
+@pytest.mark.weft_only("asyncio may wait for ever, until a fix in 3.14")
+@pytest.mark.parametrize("options", [{}, {"stdin": None, "stdout": None, "stderr": None}], ids=str)
+@pytest.mark.parametrize("after", range(6))
+async def test_a_program_that_ends_during_a_start_ends(loop, after, options):
+    """asyncio.run() cancels every task at its end, also those that a start has made."""
+    starting = asyncio.ensure_future(piped("exec sleep 60", **options))
+    await turns(after)
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    await asyncio.wait_for(asyncio.gather(*others, return_exceptions=True), 5)
+    if not starting.cancelled():
+        transport, protocol = starting.result()
+        transport.close()
+        await protocol.closed()
+    assert not children()
+
+
 @pytest.mark.weft_only("asyncio leaves open what it connects after the cancellation")
 async def test_a_cancelled_start_does_not_wait_for_a_grandchild(loop):
     reading, writing = os.pipe()

@@ -146,7 +146,7 @@ impl FastMethod for Write {
 }
 
 /// Adds what `#[pymethods]` cannot express.
-pub(crate) fn install(py: Python<'_>) -> PyResult<()> {
+pub(super) fn install(py: Python<'_>) -> PyResult<()> {
     method::install::<Write>(&py.get_type::<SocketTransport>())
 }
 
