@@ -16,7 +16,7 @@ import ssl
 import weakref
 from asyncio import base_events, sslproto
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 from weft import _core, forks
 from weft.base import BaseEventLoop

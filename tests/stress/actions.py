@@ -230,6 +230,55 @@ async def threads(_ground: Ground, _dice: random.Random) -> None:
     await asyncio.gather(*(asyncio.to_thread(work) for _ in range(4)))
 
 
+async def datagrams(_ground: Ground, dice: random.Random) -> None:
+    """An endpoint that is sent to until something has come, because datagrams may be lost."""
+    loop = asyncio.get_running_loop()
+    came: asyncio.Queue[bytes] = asyncio.Queue()
+
+    class Receiver(asyncio.DatagramProtocol):
+        def datagram_received(self, data: bytes, _address: Any) -> None:
+            came.put_nowait(data)
+
+    receiver, _ = await loop.create_datagram_endpoint(Receiver, local_addr=(HOST, 0))
+    address = receiver.get_extra_info("sockname")
+    sender, _ = await loop.create_datagram_endpoint(asyncio.DatagramProtocol, remote_addr=address)
+    try:
+        message = os.urandom(dice.choice([1, 1000, 40_000]))
+        while came.empty():
+            sender.sendto(message)
+            await asyncio.sleep(0.001)
+        assert await came.get() == message
+    finally:
+        sender.abort() if dice.random() < 0.5 else sender.close()
+        receiver.close()
+
+
+async def processes(_ground: Ground, dice: random.Random) -> None:
+    """Programs that end by themselves, are killed, or are abandoned by a cancellation."""
+    message = os.urandom(dice.choice([1, 200_000]))
+    pipe = asyncio.subprocess.PIPE
+    process = await asyncio.create_subprocess_exec("cat", stdin=pipe, stdout=pipe)
+    output, _ = await process.communicate(message)
+    assert (process.returncode, output) == (0, message)
+    process = await asyncio.create_subprocess_exec("sleep", "60", stdout=pipe)
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(dice.choice([0, 0.001, 0.01])):
+            await process.communicate()
+    process.kill()
+    assert await process.wait() != 0
+    await process.stdout.read()
+
+
+async def start_cancelled(_ground: Ground, dice: random.Random) -> None:
+    """A program whose start is cancelled: it must neither run on nor stay a zombie."""
+    task = asyncio.create_task(asyncio.create_subprocess_exec("sleep", "0.01"))
+    for _ in range(dice.randrange(4)):
+        await asyncio.sleep(0)
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await (await task).wait()
+
+
 # How often, and what.
 ACTIONS: dict[str, tuple[float, Callable[[Ground, random.Random], Awaitable[None]]]] = {
     "echo": (10, echo),
@@ -244,4 +293,7 @@ ACTIONS: dict[str, tuple[float, Callable[[Ground, random.Random], Awaitable[None
     "timers": (3, timers),
     "tasks": (3, tasks),
     "threads": (2, threads),
+    "datagrams": (4, datagrams),
+    "processes": (1, processes),
+    "start_cancelled": (1, start_cancelled),
 }

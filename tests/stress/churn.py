@@ -37,6 +37,12 @@ def descriptors() -> int:
     return len(os.listdir("/proc/self/fd"))
 
 
+def children() -> int:
+    """Processes that were started and are not reaped."""
+    with open(f"/proc/self/task/{os.getpid()}/children") as file:
+        return len(file.read().split())
+
+
 async def worker(ground: Ground, dice: random.Random, until: float, done: Any) -> None:
     names, weights = zip(*((name, weight) for name, (weight, _) in ACTIONS.items()), strict=True)
     while time.monotonic() < until:
@@ -69,6 +75,7 @@ async def round_of(ground: Ground, dice: random.Random, seconds: float) -> dict[
         "descriptors": descriptors(),
         "objects": len(gc.get_objects()),
         "tasks": len(asyncio.all_tasks()),
+        "children": children(),
     }
 
 

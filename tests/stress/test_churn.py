@@ -45,6 +45,7 @@ def churn(seconds):
     descriptors = {entry["descriptors"] for entry in rounds[1:]}
     assert len(descriptors) == 1, f"seed {result['seed']}: descriptors {descriptors}"
     assert {entry["tasks"] for entry in rounds} == {1}
+    assert {entry["children"] for entry in rounds} == {0}
     return rounds
 
 
