@@ -152,6 +152,30 @@ async def test_other_families_go_through_pythons_socket():
             assert len(protocol.datagrams[0][0]) > 28
 
 
+async def test_the_methods_of_a_subclass_are_called():
+    calls = []
+
+    class Watched(socket.socket):
+        def recvfrom(self, *arguments):
+            calls.append("recvfrom")
+            return super().recvfrom(*arguments)
+
+        def sendto(self, *arguments):
+            calls.append("sendto")
+            return super().sendto(*arguments)
+
+    ours = Watched(socket.AF_INET, socket.SOCK_DGRAM)
+    ours.bind((HOST, 0))
+    with bound() as peer:
+        async with endpoint(sock=ours) as (transport, protocol):
+            transport.sendto(b"x", peer.getsockname())
+            assert peer.recvfrom(10) == (b"x", address_of(transport))
+            peer.sendto(b"y", address_of(transport))
+            await protocol.arrived(1)
+            assert protocol.datagrams == [(b"y", peer.getsockname())]
+    assert calls[:2] == ["sendto", "recvfrom"]
+
+
 async def test_a_connected_endpoint_hears_its_peer_alone():
     with bound() as peer, bound() as stranger:
         async with endpoint(remote_addr=peer.getsockname()) as (transport, protocol):

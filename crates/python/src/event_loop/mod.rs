@@ -23,7 +23,7 @@ pub(crate) use self::core::Core;
 pub(crate) use self::entry::Entry;
 pub(crate) use self::future::{block_on, is_done, new_future, start_task, wake};
 pub(crate) use self::report::{describe_callback, failed, leaves_loop, protocol_details};
-pub(crate) use self::sock::SocketOperation;
+pub(crate) use self::sock::{SocketOperation, is_plain_socket};
 pub(crate) use self::source::{Deferred, Source};
 
 use std::os::fd::RawFd;

@@ -76,12 +76,14 @@ impl SocketOperation {
     ) -> PyResult<Bound<'py, Self>> {
         let py = event_loop.py();
         check_socket(event_loop, socket)?;
-        let family: i32 = socket.getattr(intern!(py, "family"))?.extract()?;
-        let kind: i32 = socket.getattr(intern!(py, "type"))?.extract()?;
+        let short_read_is_empty = match &operation {
+            Operation::Datagram(_) => false,
+            _ => is_tcp(socket)?,
+        };
         let state = State {
             event_loop: event_loop.clone().unbind(),
             socket: socket.clone().unbind(),
-            short_read_is_empty: is_tcp(family, kind),
+            short_read_is_empty,
             operation: RefCell::new(Some(operation)),
             waiter: RefCell::new(None),
         };
@@ -322,7 +324,8 @@ fn check_socket(event_loop: &Bound<'_, EventLoop>, socket: &Bound<'_, PyAny>) ->
     Ok(())
 }
 
-fn is_plain_socket(socket: &Bound<'_, PyAny>) -> PyResult<bool> {
+/// Whether `socket` is a `socket.socket` and no subclass, whose methods may be its own.
+pub(crate) fn is_plain_socket(socket: &Bound<'_, PyAny>) -> PyResult<bool> {
     static SOCKET: pyo3::sync::PyOnceLock<Py<PyAny>> = pyo3::sync::PyOnceLock::new();
     let class = SOCKET.get_or_try_init(socket.py(), || {
         PyResult::Ok(socket.py().import("socket")?.getattr("socket")?.unbind())
@@ -330,7 +333,9 @@ fn is_plain_socket(socket: &Bound<'_, PyAny>) -> PyResult<bool> {
     Ok(socket.get_type().is(class))
 }
 
-fn is_tcp(family: i32, kind: i32) -> bool {
+fn is_tcp(socket: &Bound<'_, PyAny>) -> PyResult<bool> {
+    let family: i32 = socket.getattr(intern!(socket.py(), "family"))?.extract()?;
+    let kind: i32 = socket.getattr(intern!(socket.py(), "type"))?.extract()?;
     // The values of Linux on every architecture: AF_INET, AF_INET6, SOCK_STREAM.
-    matches!(family, 2 | 10) && kind == 1
+    Ok(matches!(family, 2 | 10) && kind == 1)
 }

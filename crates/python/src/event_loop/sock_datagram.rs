@@ -16,6 +16,7 @@ use weft_reactor::sys::monotonic_ns;
 
 use super::core::Core;
 use super::future;
+use super::sock::is_plain_socket;
 use super::source::Deferred;
 use super::watch::Direction;
 use crate::address;
@@ -197,7 +198,11 @@ fn by_python<'py>(
     }
 }
 
+/// `None`: the socket's own methods do everything, for they may be its own.
 fn family(socket: &Bound<'_, PyAny>) -> PyResult<Option<Family>> {
+    if !is_plain_socket(socket)? {
+        return Ok(None);
+    }
     let family: i32 = socket.getattr(intern!(socket.py(), "family"))?.extract()?;
     // The values of Linux on every architecture: AF_UNIX, AF_INET, AF_INET6.
     Ok(match family {
