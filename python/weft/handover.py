@@ -24,6 +24,10 @@ _connected_here: contextvars.ContextVar[list[socket.socket] | None] = contextvar
     "weft_connected_here", default=None
 )
 
+# asyncio's Unix loops have it, and it needs only hooks that BaseEventLoop declares. Looked up
+# once: a program may put weft's loop in SelectorEventLoop's place.
+_create_unix_server: Any = asyncio.SelectorEventLoop.create_unix_server
+
 
 class Handover(BaseEventLoop):
     """`create_connection`, `create_server` and `create_unix_server` without gaps."""
@@ -84,9 +88,7 @@ class Handover(BaseEventLoop):
         self, *args: Any, start_serving: bool = True, **kwargs: Any
     ) -> asyncio.Server:
         """Listen on a path, as `asyncio.loop.create_unix_server` does on Unix."""
-        # asyncio's Unix loops have it, and it needs only hooks that BaseEventLoop declares.
-        create = asyncio.SelectorEventLoop.create_unix_server
-        server = await create(self, *args, start_serving=False, **kwargs)
+        server = await _create_unix_server(self, *args, start_serving=False, **kwargs)
         return await _started(server) if start_serving else server
 
 
