@@ -30,7 +30,7 @@ SOURCES := Cargo.toml Cargo.lock README.md LICENSE-MIT LICENSE-APACHE pyproject.
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install run test test-rust test-python stress lint fmt wheel docs clean
+.PHONY: help install run test test-rust test-python stress conformance lint fmt wheel docs clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -50,6 +50,9 @@ test-python: $(STAMPS)/weft $(STAMPS)/examples $(STAMPS)/dev
 
 stress: $(STAMPS)/weft $(STAMPS)/examples $(STAMPS)/dev ## the tests that take minutes
 	$(BIN)/pytest -m stress $(ARGS)
+
+conformance: $(STAMPS)/weft ## the interpreter's own asyncio tests on weft's loop, as a table
+	$(BIN)/python -m tests.conformance $(ARGS)
 
 lint: $(STAMPS)/weft $(STAMPS)/examples $(STAMPS)/dev ## formats, lints and types; a warning is an error
 	cargo fmt --all --check
