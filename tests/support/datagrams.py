@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import sys
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -60,6 +61,20 @@ async def endpoint(protocol: Any = None, **options: Any) -> AsyncIterator[tuple[
         if "lost" not in protocol.events:
             transport.abort()
         await turns(3)
+
+
+def connected_to(
+    sock: socket.socket, protocol: Any = None
+) -> contextlib.AbstractAsyncContextManager[tuple[Any, Any]]:
+    """An endpoint that is connected to a plain Unix socket."""
+    return endpoint(protocol, remote_addr=sock.getsockname(), family=socket.AF_UNIX)
+
+
+def forgets_headers(transport: Any) -> bool:
+    """The first asyncio of 3.13 counts headers in, and never counts them out."""
+    kind = type(transport)
+    counts = sys.version_info >= (3, 13) and kind.__module__.startswith("asyncio")
+    return counts and not hasattr(kind, "_header_size")
 
 
 def address_of(transport: Any) -> Any:

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import socket
 import sys
 import time
 
 import pytest
 
-from tests.support.datagrams import Datagrams, address_of, bound, drain, endpoint, fill
+from tests.support.datagrams import (
+    Datagrams,
+    address_of,
+    bound,
+    connected_to,
+    drain,
+    endpoint,
+    forgets_headers,
+)
 from tests.support.loops import turns
 from tests.support.net import HOST
 
@@ -133,29 +140,6 @@ async def test_an_error_in_error_received_in_a_callback_is_reported(ledger):
         assert isinstance(report["exception"], LookupError)
         assert not transport.is_closing()
         report.clear()
-
-
-# what waits: the peer is a Unix socket that takes no more
-
-
-@pytest.fixture
-def peer(tmp_path):
-    """A bound Unix socket whose queue is full, and how many datagrams are in it."""
-    with bound(socket.AF_UNIX, str(tmp_path / "peer")) as sock:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as filler:
-            filler.setblocking(False)
-            count = fill(filler, sock.getsockname())
-        yield sock, count
-
-
-def connected_to(sock, protocol=None):
-    return endpoint(protocol, remote_addr=sock.getsockname(), family=socket.AF_UNIX)
-
-
-def forgets_headers(transport):
-    """asyncio of 3.13.0 counts the header in and does not count it out."""
-    early = (3, 13) <= sys.version_info < (3, 13, 2)
-    return early and type(transport).__module__.startswith("asyncio")
 
 
 async def test_datagrams_that_the_kernel_does_not_take_wait_in_order(peer):
@@ -282,127 +266,3 @@ async def test_a_protocol_may_send_more_in_resume_writing(peer):
         pairs = protocol.events[1:]
         assert pairs == (len(pairs) // 2) * ["pause", "resume"]
         assert protocol.left == 0
-
-
-# the end
-
-
-async def test_close_sends_what_waits_first(peer):
-    peer, count = peer
-    async with connected_to(peer) as (transport, protocol):
-        transport.sendto(b"one")
-        transport.close()
-        assert transport.is_closing()
-        transport.sendto(b"two")
-        await turns(3)
-        assert protocol.events == ["made"]
-        assert (await drain(peer, count + 2))[count:] == [b"one", b"two"]
-        assert await protocol.closed() is None
-        assert protocol.events == ["made", "lost"]
-
-
-@pytest.mark.weft_only("asyncio calls connection_lost twice, and trips over the second")
-async def test_close_in_resume_writing_ends_the_transport_once(peer):
-    class Closing(Datagrams):
-        def resume_writing(self):
-            super().resume_writing()
-            self.transport.close()
-
-    peer, count = peer
-    async with connected_to(peer, Closing()) as (transport, protocol):
-        transport.set_write_buffer_limits(high=10)
-        transport.sendto(bytes(100))
-        await drain(peer, count + 1)
-        assert await protocol.closed() is None
-        await turns(2)
-        assert protocol.events == ["made", "pause", "resume", "lost"]
-
-
-async def test_abort_throws_away_what_waits(peer):
-    peer, count = peer
-    async with connected_to(peer) as (transport, protocol):
-        transport.sendto(b"unsent")
-        transport.abort()
-        assert await protocol.closed() is None
-        assert protocol.events == ["made", "lost"]
-        assert len(await drain(peer, count)) == count
-        with pytest.raises(BlockingIOError):
-            peer.recv(100)
-
-
-async def test_abort_in_error_received_ends_the_transport_once(peer):
-    """The receiver goes away while a datagram waits for it."""
-
-    class Aborting(Datagrams):
-        def error_received(self, exc):
-            super().error_received(exc)
-            self.transport.abort()
-
-    peer, _ = peer
-    async with connected_to(peer, Aborting()) as (transport, protocol):
-        for _ in range(3):
-            transport.sendto(b"x")
-        peer.close()
-        assert await protocol.closed() is None
-        await turns(2)
-        assert isinstance(protocol.errors[0], ConnectionRefusedError)
-        assert protocol.events == ["made", "error", "lost"]
-
-
-async def test_a_closing_transport_ends_though_its_last_datagram_fails(peer):
-    peer, _ = peer
-    async with connected_to(peer) as (transport, protocol):
-        transport.sendto(b"x")
-        transport.close()
-        peer.close()
-        assert await protocol.closed() is None
-        assert [type(error) for error in protocol.errors] == [ConnectionRefusedError]
-
-
-async def test_many_datagrams_to_a_lost_transport_are_warned_of(caplog):
-    with bound() as peer:
-        async with endpoint(remote_addr=peer.getsockname()) as (transport, protocol):
-            transport.close()
-            await protocol.closed()
-            with caplog.at_level(logging.WARNING, "asyncio"):
-                for _ in range(4):
-                    transport.sendto(b"x")
-                assert not caplog.records
-                transport.sendto(b"x")
-            assert [record.levelname for record in caplog.records] == ["WARNING"]
-            assert "socket.send() raised exception" in caplog.text
-
-
-async def test_an_unconnected_transport_sends_until_connection_lost():
-    with bound() as peer:
-        async with endpoint() as (transport, protocol):
-            transport.close()
-            transport.sendto(b"x", peer.getsockname())
-            assert peer.recv(10) == b"x"
-            await protocol.closed()
-
-
-@pytest.mark.weft_only("asyncio's transport trips over what it has let go of")
-async def test_a_closed_unconnected_transport_sends_nothing():
-    with bound() as peer:
-        async with endpoint() as (transport, protocol):
-            transport.close()
-            await protocol.closed()
-            await turns(1)
-            transport.sendto(b"x", peer.getsockname())
-            peer.setblocking(False)
-            with pytest.raises(BlockingIOError):
-                peer.recv(10)
-
-
-@pytest.mark.weft_only("asyncio sends by address where getpeername() is empty, and fails")
-async def test_one_end_of_a_pair_sends_to_the_other():
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
-    theirs.settimeout(1)
-    with theirs:
-        async with endpoint(sock=ours) as (transport, protocol):
-            transport.sendto(b"x")
-            assert theirs.recv(10) == b"x"
-            theirs.send(b"y")
-            await protocol.arrived(1)
-            assert protocol.datagrams == [(b"y", None)]

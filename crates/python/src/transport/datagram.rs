@@ -11,7 +11,8 @@ use super::connection::{self, Connection};
 use super::datagram_state::{Peer, State, watch};
 use super::endpoint::Endpoint;
 use super::{datagram_read, datagram_write, faults, flow, life};
-use crate::event_loop::{EventLoop, Source};
+use crate::error::OsResult;
+use crate::event_loop::{EventLoop, Source, is_plain_socket};
 use crate::ffi::gil::GilBound;
 use crate::ffi::method::{self, Arguments, FastMethod, Method};
 
@@ -121,8 +122,11 @@ impl DatagramTransport {
         };
         let newer = py.version_info() >= datagram_write::EMPTY_DATAGRAMS;
         let header = if newer { datagram_write::HEADER } else { 0 };
-        // What the kernel does not know as a socket, Python may: its methods are called then.
-        let family = datagram::family(fd).unwrap_or_default();
+        // The methods of a subclass may be its own.
+        let family = match is_plain_socket(sock)? {
+            true => datagram::family(fd).or_os_error()?,
+            false => None,
+        };
         let endpoint = Endpoint::new(event_loop, sock, fd, protocol, info)?;
         let state = State::new(endpoint, family, peer, remote, header);
         let transport = Bound::new(py, Self(GilBound::new(state)))?;

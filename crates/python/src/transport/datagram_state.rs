@@ -69,7 +69,8 @@ impl Known {
 /// The state of one transport.
 pub(super) struct State {
     pub(super) endpoint: Endpoint,
-    /// `None`: of a family whose addresses only Python's socket knows.
+    /// `None`: the methods of the Python socket are called, since its addresses are of a family
+    /// that only they know, or they are those of a subclass.
     pub(super) family: Option<Family>,
     pub(super) peer: Peer,
     /// `remote_addr`, resolved: the only address that `sendto` accepts.

@@ -136,9 +136,18 @@ fn send(
 ) -> Sent {
     let fd = state.endpoint.fd();
     let sent = match destination {
+        Destination::Peer if state.family.is_none() => {
+            return send_by_python(py, state, |socket| {
+                socket.call_method1(intern!(py, "send"), (data,))
+            });
+        }
         Destination::Peer => socket::send(fd, bytes),
         Destination::Native(address) => datagram::send_to(fd, bytes, address),
-        Destination::Python(address) => return send_by_python(py, state, data, address),
+        Destination::Python(address) => {
+            return send_by_python(py, state, |socket| {
+                socket.call_method1(intern!(py, "sendto"), (data, address))
+            });
+        }
     };
     match sent {
         Ok(_) => Sent::Whole,
@@ -147,14 +156,13 @@ fn send(
     }
 }
 
-fn send_by_python(
-    py: Python<'_>,
+fn send_by_python<'py>(
+    py: Python<'py>,
     state: &State,
-    data: &Bound<'_, PyAny>,
-    address: &Py<PyAny>,
+    send: impl FnOnce(&Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>>,
 ) -> Sent {
     let Some(socket) = state.endpoint.file(py) else { return Sent::Whole };
-    match socket.call_method1(intern!(py, "sendto"), (data, address)) {
+    match send(&socket) {
         Ok(_) => Sent::Whole,
         Err(error) if would_block(py, &error) => Sent::WouldBlock,
         Err(error) => Sent::Failed(error),

@@ -251,7 +251,12 @@ impl ReadPipeTransport {
     fn __repr__(&self, py: Python<'_>) -> String {
         let state = self.0.get(py);
         state.endpoint.describe(py, NAME, || {
-            if state.endpoint.subscription.is_live() { "polling" } else { "idle" }.to_owned()
+            if state.is_reading() && state.endpoint.subscription.is_live() {
+                "polling"
+            } else {
+                "idle"
+            }
+            .to_owned()
         })
     }
 

@@ -3,6 +3,7 @@
 //! Each call retries `EINTR` and answers `WouldBlock` where the kernel says `EAGAIN`.
 
 use std::io;
+use std::mem::MaybeUninit;
 use std::net::{SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::os::fd::RawFd;
 
@@ -104,6 +105,20 @@ impl Address {
 pub fn recv_from(fd: RawFd, buffer: &mut [u8]) -> io::Result<(usize, Option<Address>)> {
     let fd = lend(fd)?;
     let (len, _, address) = retry_on_intr(|| net::recvfrom(fd, &mut *buffer, RecvFlags::DONTWAIT))?;
+    Ok((len, address.map(Address)))
+}
+
+/// [`recv_from`] into memory that need not be initialised: how many bytes at its start are now.
+#[inline]
+pub fn recv_from_uninit(
+    fd: RawFd,
+    buffer: &mut [MaybeUninit<u8>],
+) -> io::Result<(usize, Option<Address>)> {
+    let fd = lend(fd)?;
+    let (len, address) = retry_on_intr(|| {
+        let ((filled, _), _, address) = net::recvfrom(fd, &mut *buffer, RecvFlags::DONTWAIT)?;
+        Ok((filled.len(), address))
+    })?;
     Ok((len, address.map(Address)))
 }
 
