@@ -16,7 +16,7 @@ import ssl
 import weakref
 from asyncio import base_events, sslproto
 from collections.abc import Callable
-from typing import Any, NoReturn
+from typing import Any
 
 from weft import _core, forks
 from weft.base import BaseEventLoop
@@ -80,47 +80,17 @@ class EventLoop(_core.EventLoop, SignalHandlers, Subprocesses, Names, Sendfile, 
         if self._debug and sock.gettimeout() != 0:
             raise ValueError("the socket must be non-blocking")
 
-    async def _retry(
-        self,
-        sock: socket.socket,
-        wait: Callable[[socket.socket], asyncio.Future[None]],
-        method: str,
-        *args: Any,
-    ) -> Any:
-        """Call a non-blocking socket method until it does not want to block."""
+    async def sock_accept(self, sock: socket.socket) -> tuple[socket.socket, Any]:
+        """Accept a connection: the new non-blocking socket and the peer's address."""
         self._check_socket(sock)
         while True:
             try:
-                return getattr(sock, method)(*args)
+                connection, address = sock.accept()
             except (BlockingIOError, InterruptedError):
-                await wait(sock)
-
-    async def sock_accept(self, sock: socket.socket) -> tuple[socket.socket, Any]:
-        """Accept a connection: the new non-blocking socket and the peer's address."""
-        connection, address = await self._retry(sock, self._wait_readable, "accept")
-        connection.setblocking(False)
-        return connection, address
-
-    async def sock_recvfrom(self, sock: socket.socket, bufsize: int) -> tuple[bytes, Any]:
-        """Receive a datagram of up to bufsize bytes, and its sender's address."""
-        received: tuple[bytes, Any] = await self._retry(
-            sock, self._wait_readable, "recvfrom", bufsize
-        )
-        return received
-
-    async def sock_recvfrom_into(
-        self, sock: socket.socket, buf: Any, nbytes: int = 0
-    ) -> tuple[int, Any]:
-        """Receive a datagram into buf: how many bytes, and the sender's address."""
-        received: tuple[int, Any] = await self._retry(
-            sock, self._wait_readable, "recvfrom_into", buf, nbytes or len(buf)
-        )
-        return received
-
-    async def sock_sendto(self, sock: socket.socket, data: Any, address: Any) -> int:
-        """Send a datagram to address: how many bytes."""
-        sent: int = await self._retry(sock, self._wait_writable, "sendto", data, address)
-        return sent
+                await self._wait_readable(sock)
+            else:
+                connection.setblocking(False)
+                return connection, address
 
     async def sock_connect(self, sock: socket.socket, address: Any) -> None:
         """Connect a non-blocking socket. Host names are resolved first."""
@@ -203,6 +173,16 @@ class EventLoop(_core.EventLoop, SignalHandlers, Subprocesses, Names, Sendfile, 
         transport: asyncio.Transport = ssl_protocol._app_transport
         return transport
 
+    def _make_datagram_transport(
+        self,
+        sock: socket.socket,
+        protocol: asyncio.BaseProtocol,
+        address: Any = None,
+        waiter: asyncio.Future[None] | None = None,
+        extra: dict[str, Any] | None = None,
+    ) -> _core.DatagramTransport:
+        return _core.DatagramTransport(self, sock, protocol, address, waiter, extra)
+
     def _make_read_pipe_transport(
         self,
         pipe: Any,
@@ -283,18 +263,3 @@ class EventLoop(_core.EventLoop, SignalHandlers, Subprocesses, Names, Sendfile, 
 
     create_unix_connection = asyncio.SelectorEventLoop.create_unix_connection
     create_unix_server = asyncio.SelectorEventLoop.create_unix_server
-
-    # -- not yet ---------------------------------------------------------------------------
-
-    def _make_datagram_transport(self, *args: Any, **kwargs: Any) -> NoReturn:
-        raise _not_yet("datagram endpoints (UDP)")
-
-    async def create_datagram_endpoint(self, *args: Any, **kwargs: Any) -> NoReturn:
-        """Not supported yet: `NotImplementedError`."""
-        raise _not_yet("create_datagram_endpoint() (UDP)")
-
-
-def _not_yet(feature: str) -> NotImplementedError:
-    return NotImplementedError(
-        f"weft does not support {feature} yet; run this program on asyncio's own loop"
-    )

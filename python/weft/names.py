@@ -8,6 +8,7 @@ is remembered. An IPv6 zone is not among these: its number changes with the inte
 
 from __future__ import annotations
 
+import _socket
 import functools
 import socket
 import sys
@@ -17,9 +18,11 @@ from weft.base import BaseEventLoop
 
 __all__ = ["Names"]
 
-# As they were at the start: a program that replaces them, a test for instance, is asked.
+# The socket module's own. A program may have put others in their place, a test for instance,
+# before or after this module is imported: then those are asked.
 _getaddrinfo = socket.getaddrinfo
-_getnameinfo = socket.getnameinfo
+_is_genuine = getattr(_getaddrinfo, "__globals__", None) is vars(socket)
+_getnameinfo = _socket.getnameinfo
 
 # The flags under which the answer depends on the arguments alone. AI_ADDRCONFIG looks at the
 # interfaces, for example.
@@ -77,7 +80,7 @@ class Names(BaseEventLoop):
         A list of (family, type, proto, canonical name, address). Raises `socket.gaierror`.
         """
         # In debug mode asyncio logs how long each answer took.
-        if socket.getaddrinfo is _getaddrinfo and not self.get_debug():
+        if socket.getaddrinfo is _getaddrinfo and _is_genuine and not self.get_debug():
             try:
                 answer = _literal(host, port, family, type, proto, flags)
             except TypeError:

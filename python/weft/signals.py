@@ -10,7 +10,9 @@ from __future__ import annotations
 import contextlib
 import signal
 import socket
+import sys
 import threading
+import warnings
 from asyncio import Handle, coroutines
 from collections.abc import Callable, Iterator
 from inspect import iscoroutinefunction
@@ -135,8 +137,18 @@ class SignalHandlers(BaseEventLoop):
             raise ValueError(f"invalid signal number {sig}")
 
     def _close_signals(self) -> None:
-        for sig in list(self._signal_handlers):
-            self.remove_signal_handler(sig)
+        if not sys.is_finalizing():
+            for sig in list(self._signal_handlers):
+                self.remove_signal_handler(sig)
+        elif self._signal_handlers:
+            warnings.warn(
+                f"Closing the loop {self!r} on interpreter shutdown stage, "
+                "skipping signal handlers removal",
+                ResourceWarning,
+                stacklevel=2,
+                source=self,
+            )
+            self._signal_handlers.clear()
         self._drop_wakeup_pair()
 
     def _drop_wakeup_pair(self) -> None:

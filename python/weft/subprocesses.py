@@ -14,7 +14,7 @@ import os
 import signal
 import subprocess
 import threading
-from asyncio import SubprocessProtocol, base_subprocess
+from asyncio import base_subprocess
 from asyncio.log import logger
 from collections.abc import Callable
 from typing import Any
@@ -135,24 +135,30 @@ class SubprocessTransport(base_subprocess.BaseSubprocessTransport):
 
     async def _connect_pipes(self, waiter: asyncio.Future[None] | None) -> None:
         await super()._connect_pipes(waiter)
-        if self._pending_calls is not None:
-            self._give_up()
-        elif self._closed:
+        if self._closed:
             # close() came in between, and could not close what was not connected yet.
-            for pipe in self._pipes.values():
-                pipe.pipe.close()
+            pipes: list[Any] = list(self._pipes.values())
+            for pipe in pipes:
+                if pipe is not None:
+                    pipe.pipe.close()
 
-    def _give_up(self) -> None:
-        """A pipe was refused: end without a word to the protocol, which knows of no start."""
-        self._protocol = SubprocessProtocol()
-        self._pending_calls = None  # type: ignore[assignment] # the stub forgets this state
-        popen = self._proc
-        for fd, file in enumerate((popen.stdin, popen.stdout, popen.stderr) if popen else ()):
-            if file is not None and self._pipes.get(fd) is None:
-                file.close()
-        self._pipes = {fd: pipe for fd, pipe in self._pipes.items() if pipe is not None}
-        self.close()
-        self._try_finish()
+    def _process_exited(self, returncode: int) -> None:
+        super()._process_exited(returncode)
+        if self._pending_calls is not None:
+            # The pipes are not connected. They never will be if one was refused, or if the task
+            # that connects them was cancelled; only the start itself can be waiting.
+            for waiter in self._exit_waiters:
+                if not waiter.done():
+                    waiter.set_result(returncode)
+            self._exit_waiters.clear()
+
+    def _drop_pipes(self) -> None:
+        """Close what was not connected, after a start that failed."""
+        if self._proc is not None:
+            files = (self._proc.stdin, self._proc.stdout, self._proc.stderr)
+            for fd, file in enumerate(files):
+                if file is not None and self._pipes.get(fd) is None:
+                    file.close()
 
     # Popen.send_signal() of 3.11 and 3.12 reaps a child that has ended, and os.kill() of later
     # versions may reach another process while a grandchild keeps the pipes open.
@@ -202,6 +208,7 @@ class Subprocesses(BaseEventLoop):
         except BaseException:
             transport.close()
             await transport._wait()
+            transport._drop_pipes()
             raise
         return transport
 

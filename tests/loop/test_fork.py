@@ -26,6 +26,10 @@ def in_child(body):
         sys.stdout.flush()
         os._exit(code)
 
+def run(main):
+    with asyncio.Runner(loop_factory=make_loop) as runner:
+        return runner.run(main)
+
 async def still_works(loop, reading, writing):
     '''A reader, a timer, another thread and a signal still reach the loop.'''
     got = loop.create_future()
@@ -65,8 +69,7 @@ def child():
         with one, two:
             await still_works(asyncio.get_running_loop(), one, two)
         return 42
-    with asyncio.Runner(loop_factory=make_loop) as runner:
-        return runner.run(own())
+    return run(own())
 
 async def main():
     reading, writing = socket.socketpair()
@@ -76,8 +79,7 @@ async def main():
             assert in_child(child) == 42
             await still_works(asyncio.get_running_loop(), reading, writing)
 
-with asyncio.Runner(loop_factory=make_loop) as runner:
-    runner.run(main())
+run(main())
 """,
     )
 
@@ -108,8 +110,7 @@ async def main():
     loop.remove_reader(reading)
     writer.close()
 
-with asyncio.Runner(loop_factory=make_loop) as runner:
-    runner.run(main())
+run(main())
 """,
     )
 
@@ -130,8 +131,7 @@ async def main():
         assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 3
         await still_works(asyncio.get_running_loop(), reading, writing)
 
-with asyncio.Runner(loop_factory=make_loop) as runner:
-    runner.run(main())
+run(main())
 """,
     )
 
@@ -159,8 +159,7 @@ async def main():
         await asyncio.sleep(0.001)
     assert heard == ['parent']
 
-with asyncio.Runner(loop_factory=make_loop) as runner:
-    runner.run(main())
+run(main())
 """,
     )
 
@@ -197,6 +196,45 @@ assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 5
     )
 
 
+def test_a_loop_of_another_thread_is_not_disturbed_either(flavour):
+    check(
+        flavour,
+        """
+ready, done = threading.Event(), threading.Event()
+
+def work():
+    async def main():
+        loop = asyncio.get_running_loop()
+        reading, writing = socket.socketpair()
+        reading.setblocking(False)
+        with reading, writing:
+            got = loop.create_future()
+            loop.add_reader(reading, lambda: got.set_result(reading.recv(1)))
+            loops.append((loop, writing))
+            ready.set()
+            assert await got == b'x'
+            loop.remove_reader(reading)
+            done.set()
+    run(main())
+
+def child():
+    async def own():
+        await asyncio.sleep(0.001)
+        return 6
+    return run(own())
+
+loops = []
+thread = threading.Thread(target=work)
+thread.start()
+ready.wait(5)
+assert in_child(child) == 6
+loops[0][1].send(b'x')
+assert done.wait(5)
+thread.join()
+""",
+    )
+
+
 def test_multiprocessing_forks_from_inside_a_coroutine(flavour):
     check(
         flavour,
@@ -207,8 +245,7 @@ def work(queue):
     async def answer():
         await asyncio.sleep(0.001)
         return os.getpid()
-    with asyncio.Runner(loop_factory=make_loop) as runner:
-        queue.put(runner.run(answer()))
+    queue.put(run(answer()))
 
 async def main():
     context = multiprocessing.get_context('fork')
@@ -226,8 +263,7 @@ async def main():
     with reading, writing:
         await still_works(asyncio.get_running_loop(), reading, writing)
 
-with asyncio.Runner(loop_factory=make_loop) as runner:
-    runner.run(main())
+run(main())
 """,
     )
 
@@ -250,8 +286,7 @@ async def main():
     process.kill()
     assert await process.wait() == -signal.SIGKILL
 
-with asyncio.Runner(loop_factory=make_loop) as runner:
-    runner.run(main())
+run(main())
 """,
     )
 

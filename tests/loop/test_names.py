@@ -133,6 +133,28 @@ async def test_a_resolver_put_into_the_socket_module_is_asked(loop, monkeypatch)
     assert await loop.getnameinfo((HOST, 80), flags) == ("fake", "0")
 
 
+def test_a_resolver_that_was_there_before_the_loop_is_asked_every_time(flavour):
+    check_script(
+        flavour,
+        """
+        asked = []
+        socket.getaddrinfo = lambda *args: asked.append(args) or []
+        sys.modules.pop("weft.names", None)
+        sys.modules.pop("weft.event_loop", None)
+        sys.modules.pop("weft", None)
+        make_loop = factory_of(sys.argv[1])
+
+        async def main():
+            for _ in range(3):
+                await asyncio.get_running_loop().getaddrinfo("127.0.0.1", 80)
+            assert len(asked) == 3, asked
+
+        with asyncio.Runner(loop_factory=make_loop) as runner:
+            runner.run(main())
+        """.replace("sys.argv[1]", repr(flavour)),
+    )
+
+
 def test_every_answer_is_audited(flavour):
     """An audit hook sees who asks, remembered answer or not (PEP 578)."""
     check_script(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import os
 import signal
@@ -63,6 +64,15 @@ async def test_no_zombie_is_left(loop):
     process = await shell("exit 0")
     await process.wait()
     assert is_reaped(process.pid)
+
+
+def test_an_end_between_two_runs_is_known_in_the_second(loop):
+    with gate() as stdin:
+        process = loop.run_until_complete(shell("read line; exit 3", stdin=stdin))
+    with contextlib.suppress(ChildProcessError):  # asyncio's thread on 3.11 reaps at once
+        wait_for_zombie(process.pid)
+    assert process.returncode is None
+    assert loop.run_until_complete(process.wait()) == 3
 
 
 async def test_many_processes_end_each_with_its_own_code(loop):

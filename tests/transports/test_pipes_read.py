@@ -1,13 +1,10 @@
-"""`loop.connect_read_pipe`: pipes, FIFOs, sockets and terminals."""
+"""`loop.connect_read_pipe`."""
 
 from __future__ import annotations
 
 import asyncio
 import os
-import pty
-import socket
 import time
-import tty
 
 import pytest
 
@@ -15,7 +12,7 @@ from tests.support.fds import open_fds
 from tests.support.leaks import resource_warning
 from tests.support.loops import turns
 from tests.support.pipes import reading
-from tests.support.protocols import Log, Recorder
+from tests.support.protocols import Recorder
 
 
 async def test_what_is_written_arrives_and_the_end_ends_it():
@@ -79,25 +76,6 @@ async def test_each_delivery_is_a_bytes_object_of_the_exact_size():
             await protocol.received(seen + size)
         assert [kind for kind, _ in protocol.chunks] == [bytes] * len(protocol.chunks)
         assert sum(size for _, size in protocol.chunks) == 1 + 4096 + 65536 + 3
-
-
-async def test_packets_of_a_packet_pipe_stay_apart():
-    """A short read of such a pipe does not mean that it is empty."""
-
-    class Packets(Recorder):
-        def __init__(self):
-            super().__init__()
-            self.packets = []
-
-        def data_received(self, data):
-            self.packets.append(data)
-            super().data_received(data)
-
-    async with reading(Packets(), os.pipe2(os.O_DIRECT)) as (_, protocol, end):
-        for packet in (b"one", b"two", b"three"):
-            end.write(packet)
-        await protocol.received(11)
-        assert protocol.packets == [b"one", b"two", b"three"]
 
 
 async def test_nothing_arrives_while_reading_is_paused():
@@ -314,110 +292,9 @@ async def test_the_protocol_can_be_replaced():
         assert transport.get_protocol() is None
 
 
-@pytest.mark.parametrize("path", ["file", "directory"])
-async def test_files_that_are_always_ready_are_refused(loop, tmp_path, path):
-    (tmp_path / "file").write_bytes(b"x")
-    (tmp_path / "directory").mkdir()
-    fd = os.open(tmp_path / path, os.O_RDONLY)
-
-    class Descriptor:
-        def fileno(self):
-            return fd
-
-        def close(self):
-            raise AssertionError("the loop has not taken it")
-
-    try:
-        with pytest.raises(ValueError, match="Pipe transport is for pipes"):
-            await loop.connect_read_pipe(asyncio.Protocol, Descriptor())
-    finally:
-        os.close(fd)
-
-
-async def test_a_device_that_cannot_be_watched_is_reported(loop, ledger):
-    """/dev/null has no poll operation: epoll says EPERM."""
-    with open("/dev/null", "rb", 0) as null:
-        transport, protocol = await loop.connect_read_pipe(Recorder, null)
-        await turns(2)
-        report = ledger.take_loop_error()
-        assert isinstance(report["exception"], PermissionError)
-        report.clear()
-        transport.close()
-        await protocol.closed()
-
-
 async def test_the_pipe_is_made_non_blocking():
     async with reading() as (transport, _, _):
         assert not os.get_blocking(transport.get_extra_info("pipe").fileno())
-
-
-async def test_a_fifo_can_be_read(loop, tmp_path):
-    path = tmp_path / "fifo"
-    os.mkfifo(path)
-    reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-    writer = os.open(path, os.O_WRONLY | os.O_NONBLOCK)
-    async with reading(None, (reader, writer)) as (_, protocol, end):
-        end.write(b"through a file")
-        assert await protocol.received(14) == b"through a file"
-
-
-async def test_a_socket_can_be_read(loop):
-    ours, theirs = socket.socketpair()
-    with theirs:
-        transport, protocol = await loop.connect_read_pipe(Recorder, ours)
-        theirs.send(b"hello")
-        assert await protocol.received(5) == b"hello"
-        theirs.shutdown(socket.SHUT_WR)
-        assert await protocol.closed() is None
-        assert transport.is_closing()
-        assert ours.fileno() == -1
-
-
-async def test_a_terminal_can_be_read_line_by_line():
-    master, slave = pty.openpty()
-    tty.setraw(slave)
-    async with reading(None, (master, slave)) as (_, protocol, end):
-        end.write(b"one\n")
-        assert await protocol.received(4) == b"one\n"
-        end.write(b"two\n")
-        assert await protocol.received(8) == b"one\ntwo\n"
-
-
-async def test_a_terminal_that_hangs_up_ends_the_transport_with_its_errno():
-    master, slave = pty.openpty()
-    async with reading(None, (master, slave)) as (_, protocol, end):
-        end.close()
-        error = await protocol.closed()
-        assert isinstance(error, OSError)
-        assert error.errno == 5  # EIO
-        assert "eof" not in protocol.events
-
-
-async def test_one_terminal_can_be_read_and_written_under_one_number(loop):
-    """epoll takes a number once; asyncio's selector knows both directions of it."""
-    master, slave = pty.openpty()
-    tty.setraw(master)
-    tty.setraw(slave)
-    os.set_blocking(slave, False)
-    with open(master, "r+b", 0) as terminal:
-        reader, heard = await loop.connect_read_pipe(Recorder, terminal)
-        writer, told = await loop.connect_write_pipe(Log, terminal)
-        payload = bytes(100_000)
-        writer.write(payload)
-        assert writer.get_write_buffer_size() > 0
-        arrived = 0
-        while arrived < len(payload):
-            try:
-                arrived += len(os.read(slave, 65536))
-            except BlockingIOError:
-                await turns(1)
-        os.write(slave, b"answer")
-        assert await heard.received(6) == b"answer"
-        writer.close()
-        await told.closed()
-        reader.close()
-        await heard.closed()
-    os.close(slave)
 
 
 async def test_streams_over_a_pipe(loop):

@@ -1,12 +1,10 @@
-"""`loop.connect_write_pipe`: pipes, FIFOs, sockets and character devices."""
+"""`loop.connect_write_pipe`."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import os
-import pty
-import socket
 import time
 
 import pytest
@@ -296,45 +294,6 @@ async def test_the_transport_is_a_write_transport():
     async with writing() as (transport, protocol, _):
         assert isinstance(transport, asyncio.WriteTransport)
         assert transport.get_protocol() is protocol
-
-
-async def test_a_regular_file_is_refused(loop, tmp_path):
-    with (
-        open(tmp_path / "file", "wb", 0) as file,
-        pytest.raises(ValueError, match="Pipe transport is"),
-    ):
-        await loop.connect_write_pipe(Recorder, file)
-
-
-async def test_a_character_device_can_be_written(loop):
-    transport, protocol = await loop.connect_write_pipe(
-        Recorder, os.fdopen(os.open("/dev/null", os.O_WRONLY), "wb", 0)
-    )
-    transport.write(b"x" * 1_000_000)
-    assert transport.get_write_buffer_size() == 0
-    transport.close()
-    assert await protocol.closed() is None
-
-
-async def test_a_terminal_that_answers_is_not_taken_for_a_broken_pipe():
-    master, slave = pty.openpty()
-    os.set_blocking(slave, False)
-    async with writing(None, (slave, master)) as (transport, protocol, end):
-        end.write(b"typed\n")
-        await turns(5)
-        assert protocol.events == ["made"]
-        transport.write(b"shown\n")
-        assert b"shown" in await end.read_exactly(6)
-
-
-async def test_a_socket_can_be_written_until_its_peer_goes(loop):
-    ours, theirs = socket.socketpair()
-    transport, protocol = await loop.connect_write_pipe(Recorder, ours)
-    transport.write(b"hello")
-    assert theirs.recv(5) == b"hello"
-    theirs.close()
-    await protocol.closed()
-    assert transport.is_closing()
 
 
 async def test_streams_over_a_pipe(loop):

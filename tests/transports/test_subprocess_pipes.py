@@ -13,6 +13,7 @@ import pytest
 from tests.support.children import Ending, is_reaped, shell
 from tests.support.leaks import resource_warning
 from tests.support.loops import run_and_close, turns
+from tests.support.scripts import check_script
 
 PIPE = subprocess.PIPE
 MIB = 1 << 20
@@ -135,6 +136,43 @@ def test_pipes_work_in_a_loop_of_another_thread(loop_factory):
     assert outputs == [b"thread"]
 
 
+def test_the_collector_may_look_at_a_transport_in_the_making(flavour):
+    """On 3.11 the instance's dict is made, and others collected, before its native half is."""
+    check_script(
+        flavour,
+        """
+        import gc
+
+        async def main():
+            loop = asyncio.get_running_loop()
+            reading, writing = os.pipe()
+            made = []
+            for number in range(2000):
+                gc.set_threshold(5 + number % 13, 1000, 1000)  # at every allocation once
+                pipe = open(reading, "rb", 0, closefd=False)
+                made.append(loop._make_read_pipe_transport(pipe, asyncio.Protocol()))
+            for transport in made:
+                transport.close()
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            os.close(writing)
+            os.close(reading)
+
+        with asyncio.Runner(loop_factory=make_loop) as runner:
+            runner.run(main())
+        """,
+    )
+
+
+async def test_methods_of_a_reading_transport_can_be_replaced(loop):
+    process = await shell("head -c 100000 /dev/zero", stdout=PIPE, limit=1000)
+    transport = process._transport.get_pipe_transport(1)
+    paused = []
+    transport.pause_reading = lambda: paused.append(True)
+    assert len((await process.communicate())[0]) == 100_000
+    assert paused
+
+
 # through the transport
 
 
@@ -216,6 +254,24 @@ async def test_a_start_that_is_cancelled_leaves_nothing(loop, after):
         transport.close()
         await protocol.closed()
     assert pid is None or is_reaped(pid)
+    assert not children()
+
+
+@pytest.mark.weft_only("asyncio may wait for ever, until a fix in 3.14")
+@pytest.mark.parametrize("options", [{}, {"stdin": None, "stdout": None, "stderr": None}], ids=str)
+@pytest.mark.parametrize("after", range(6))
+async def test_a_program_that_ends_during_a_start_ends(loop, after, options):
+    """asyncio.run() cancels every task at its end, also those that a start has made."""
+    starting = asyncio.ensure_future(piped("exec sleep 60", **options))
+    await turns(after)
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    await asyncio.wait_for(asyncio.gather(*others, return_exceptions=True), 5)
+    if not starting.cancelled():
+        transport, protocol = starting.result()
+        transport.close()
+        await protocol.closed()
     assert not children()
 
 

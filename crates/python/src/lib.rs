@@ -1,5 +1,6 @@
 //! The extension module `weft._core`: a table of contents, nothing else.
 
+mod address;
 mod error;
 mod event_loop;
 mod ffi;
@@ -24,7 +25,9 @@ mod _core {
     #[pymodule_export]
     use crate::server::{Exchange, HttpServer, Operation};
     #[pymodule_export]
-    use crate::transport::{Listener, ReadPipeTransport, SocketTransport, WritePipeTransport};
+    use crate::transport::{
+        DatagramTransport, Listener, ReadPipeTransport, SocketTransport, WritePipeTransport,
+    };
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {

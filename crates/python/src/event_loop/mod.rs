@@ -14,6 +14,7 @@ mod registration;
 mod report;
 mod schedule;
 mod sock;
+mod sock_datagram;
 mod source;
 mod turn;
 mod watch;
@@ -22,7 +23,7 @@ pub(crate) use self::core::Core;
 pub(crate) use self::entry::Entry;
 pub(crate) use self::future::{block_on, is_done, new_future, start_task, wake};
 pub(crate) use self::report::{describe_callback, failed, leaves_loop, protocol_details};
-pub(crate) use self::sock::SocketOperation;
+pub(crate) use self::sock::{SocketOperation, is_plain_socket};
 pub(crate) use self::source::{Deferred, Source};
 
 use std::os::fd::RawFd;
@@ -33,6 +34,7 @@ use pyo3::{PyTraverseError, PyVisit};
 use weft_reactor::sys::monotonic_ns;
 
 use self::handle::Callback;
+use self::sock_datagram::Operation as Datagram;
 use self::watch::Direction;
 use crate::error::OsResult;
 use crate::ffi::gil::GilBound;
@@ -222,6 +224,38 @@ impl EventLoop {
         data: &Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, SocketOperation>> {
         SocketOperation::sendall(slf, sock, data)
+    }
+
+    /// Receives a datagram of up to bufsize bytes: awaitable of it and its sender's address.
+    fn sock_recvfrom<'py>(
+        slf: &Bound<'py, Self>,
+        sock: &Bound<'py, PyAny>,
+        bufsize: isize,
+    ) -> PyResult<Bound<'py, SocketOperation>> {
+        SocketOperation::datagram(slf, sock, Datagram::RecvFrom { size: bufsize })
+    }
+
+    /// Receives a datagram of up to nbytes bytes (0: all that fit) into a writable buffer:
+    /// awaitable of the count and the sender's address.
+    #[pyo3(signature = (sock, buf, nbytes=0))]
+    fn sock_recvfrom_into<'py>(
+        slf: &Bound<'py, Self>,
+        sock: &Bound<'py, PyAny>,
+        buf: Py<PyAny>,
+        nbytes: isize,
+    ) -> PyResult<Bound<'py, SocketOperation>> {
+        let operation = Datagram::RecvFromInto { buffer: buf, size: nbytes };
+        SocketOperation::datagram(slf, sock, operation)
+    }
+
+    /// Sends a datagram to an address: awaitable of the count of bytes.
+    fn sock_sendto<'py>(
+        slf: &Bound<'py, Self>,
+        sock: &Bound<'py, PyAny>,
+        data: Py<PyAny>,
+        address: Py<PyAny>,
+    ) -> PyResult<Bound<'py, SocketOperation>> {
+        SocketOperation::datagram(slf, sock, Datagram::SendTo { data, address })
     }
 
     /// Says how many descriptors the loop watches for itself, and not for the program.

@@ -1,4 +1,5 @@
-//! `sock_recv`, `sock_recv_into` and `sock_sendall` as native coroutines.
+//! `sock_recv`, `sock_recv_into`, `sock_sendall` and their datagram relatives as native
+//! coroutines.
 //!
 //! An operation runs in its task's own step, never in the event handler: an operation that
 //! is cancelled while it waits has taken nothing from the socket.
@@ -11,10 +12,11 @@ use pyo3::exceptions::PyRuntimeError;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::{PyTraverseError, PyVisit};
-use weft_reactor::sys::socket;
+use weft_reactor::sys::socket as native;
 
 use super::EventLoop;
 use super::future;
+use super::sock_datagram;
 use super::watch::Direction;
 use crate::error::os_error;
 use crate::ffi::buffer::{View, bytes_with};
@@ -25,6 +27,7 @@ enum Operation {
     Recv(usize),
     RecvInto(Py<PyAny>),
     SendAll { data: Py<PyAny>, sent: Cell<usize> },
+    Datagram(sock_datagram::Operation),
 }
 
 impl Operation {
@@ -32,6 +35,15 @@ impl Operation {
         match self {
             Operation::Recv(_) | Operation::RecvInto(_) => Direction::Read,
             Operation::SendAll { .. } => Direction::Write,
+            Operation::Datagram(operation) => operation.direction(),
+        }
+    }
+
+    /// Whether the kernel announces when it is worth another attempt.
+    fn is_announced(&self, socket: &Bound<'_, PyAny>) -> PyResult<bool> {
+        match self {
+            Operation::Datagram(operation) => operation.is_announced(socket),
+            _ => Ok(true),
         }
     }
 }
@@ -64,12 +76,14 @@ impl SocketOperation {
     ) -> PyResult<Bound<'py, Self>> {
         let py = event_loop.py();
         check_socket(event_loop, socket)?;
-        let family: i32 = socket.getattr(intern!(py, "family"))?.extract()?;
-        let kind: i32 = socket.getattr(intern!(py, "type"))?.extract()?;
+        let short_read_is_empty = match &operation {
+            Operation::Datagram(_) => false,
+            _ => is_tcp(socket)?,
+        };
         let state = State {
             event_loop: event_loop.clone().unbind(),
             socket: socket.clone().unbind(),
-            short_read_is_empty: is_tcp(family, kind),
+            short_read_is_empty,
             operation: RefCell::new(Some(operation)),
             waiter: RefCell::new(None),
         };
@@ -101,6 +115,14 @@ impl SocketOperation {
         Self::create(event_loop, socket, operation)
     }
 
+    pub(super) fn datagram<'py>(
+        event_loop: &Bound<'py, EventLoop>,
+        socket: &Bound<'py, PyAny>,
+        operation: sock_datagram::Operation,
+    ) -> PyResult<Bound<'py, Self>> {
+        Self::create(event_loop, socket, Operation::Datagram(operation))
+    }
+
     /// Ends the operation: nothing of it is held any longer.
     fn finish(&self, py: Python<'_>) {
         let state = self.0.get(py);
@@ -128,9 +150,10 @@ impl Awaitable for SocketOperation {
         let core = event_loop.get().core(py);
         let direction = operation.direction();
 
-        let watch = core.known_socket_watch(socket, fd);
+        let announced = operation.is_announced(socket)?;
+        let watch = if announced { core.known_socket_watch(socket, fd) } else { None };
         if watch.as_ref().is_none_or(|watch| watch.may_be_ready(direction)) {
-            match attempt(py, fd, &operation)? {
+            match attempt(socket, fd, &operation)? {
                 Attempt::Done { value, exhausted } => {
                     if let Some(watch) = watch
                         && exhausted
@@ -148,7 +171,11 @@ impl Awaitable for SocketOperation {
             }
         }
         let future = future::new_future(event_loop)?;
-        core.wait_for_socket(socket, fd, direction, &future)?;
+        if announced {
+            core.wait_for_socket(socket, fd, direction, &future)?;
+        } else {
+            sock_datagram::try_again_soon(core, &future);
+        }
         future::block_on(&future)?;
         state.operation.replace(Some(operation));
         state.waiter.replace(Some(future.clone().unbind()));
@@ -200,6 +227,7 @@ impl SocketOperation {
             Some(Operation::Recv(_)) => "sock_recv",
             Some(Operation::RecvInto(_)) => "sock_recv_into",
             Some(Operation::SendAll { .. }) => "sock_sendall",
+            Some(Operation::Datagram(operation)) => operation.name(),
             None => "finished",
         };
         Ok(format!("<SocketOperation {name} {}>", state.socket.bind(py).repr()?))
@@ -213,6 +241,7 @@ impl SocketOperation {
             match operation.as_ref() {
                 Some(Operation::RecvInto(buffer)) => visit.call(buffer)?,
                 Some(Operation::SendAll { data, .. }) => visit.call(data)?,
+                Some(Operation::Datagram(operation)) => operation.traverse(&visit)?,
                 Some(Operation::Recv(_)) | None => {}
             }
         }
@@ -230,11 +259,16 @@ impl SocketOperation {
     }
 }
 
-fn attempt<'py>(py: Python<'py>, fd: RawFd, operation: &Operation) -> PyResult<Attempt<'py>> {
+fn attempt<'py>(
+    socket: &Bound<'py, PyAny>,
+    fd: RawFd,
+    operation: &Operation,
+) -> PyResult<Attempt<'py>> {
+    let py = socket.py();
     let (value, exhausted) = match operation {
         Operation::Recv(size) => {
             let filled = bytes_with(py, *size, |room| {
-                socket::recv_uninit(fd, room).map(|filled| filled.len())
+                native::recv_uninit(fd, room).map(|filled| filled.len())
             })?;
             match filled {
                 Ok(bytes) => {
@@ -247,7 +281,7 @@ fn attempt<'py>(py: Python<'py>, fd: RawFd, operation: &Operation) -> PyResult<A
         Operation::RecvInto(buffer) => {
             let mut view = View::writable(buffer.bind(py))?;
             let size = view.len();
-            match socket::recv(fd, view.as_mut_slice(py)) {
+            match native::recv(fd, view.as_mut_slice(py)) {
                 Ok(len) => (len.into_pyobject(py)?.into_any(), len != 0 && len < size),
                 Err(error) => return would_block(error),
             }
@@ -259,12 +293,16 @@ fn attempt<'py>(py: Python<'py>, fd: RawFd, operation: &Operation) -> PyResult<A
                 if rest.is_empty() {
                     break (py.None().into_bound(py), false);
                 }
-                match socket::send(fd, rest) {
+                match native::send(fd, rest) {
                     Ok(count) => sent.set(sent.get() + count),
                     Err(error) => return would_block(error),
                 }
             }
         }
+        Operation::Datagram(operation) => match operation.attempt(socket, fd)? {
+            Some(value) => (value, false),
+            None => return Ok(Attempt::WouldBlock),
+        },
     };
     Ok(Attempt::Done { value, exhausted })
 }
@@ -286,7 +324,8 @@ fn check_socket(event_loop: &Bound<'_, EventLoop>, socket: &Bound<'_, PyAny>) ->
     Ok(())
 }
 
-fn is_plain_socket(socket: &Bound<'_, PyAny>) -> PyResult<bool> {
+/// Whether `socket` is a `socket.socket` and no subclass, whose methods may be its own.
+pub(crate) fn is_plain_socket(socket: &Bound<'_, PyAny>) -> PyResult<bool> {
     static SOCKET: pyo3::sync::PyOnceLock<Py<PyAny>> = pyo3::sync::PyOnceLock::new();
     let class = SOCKET.get_or_try_init(socket.py(), || {
         PyResult::Ok(socket.py().import("socket")?.getattr("socket")?.unbind())
@@ -294,7 +333,9 @@ fn is_plain_socket(socket: &Bound<'_, PyAny>) -> PyResult<bool> {
     Ok(socket.get_type().is(class))
 }
 
-fn is_tcp(family: i32, kind: i32) -> bool {
+fn is_tcp(socket: &Bound<'_, PyAny>) -> PyResult<bool> {
+    let family: i32 = socket.getattr(intern!(socket.py(), "family"))?.extract()?;
+    let kind: i32 = socket.getattr(intern!(socket.py(), "type"))?.extract()?;
     // The values of Linux on every architecture: AF_INET, AF_INET6, SOCK_STREAM.
-    matches!(family, 2 | 10) && kind == 1
+    Ok(matches!(family, 2 | 10) && kind == 1)
 }

@@ -6,6 +6,7 @@
 //! | [`method`] | methods with the `METH_FASTCALL \| METH_KEYWORDS` convention, without a tuple for `*args` |
 //! | [`call`] | calling callables, entering contexts |
 //! | [`plain`] | classes without the cycle collector's header |
+//! | [`construction`] | instances with a `__dict__` |
 //! | [`coroutine`] | `am_send` for native awaitables, coroutines driven from here |
 //! | [`function`] | builtin functions bound to a native object |
 //! | [`descriptor`] | descriptors taken over from Python |
@@ -13,6 +14,7 @@
 
 pub(crate) mod buffer;
 pub(crate) mod call;
+pub(crate) mod construction;
 pub(crate) mod coroutine;
 pub(crate) mod descriptor;
 pub(crate) mod function;

@@ -1,4 +1,4 @@
-//! Transports of asyncio: streams and servers, pipes.
+//! Transports of asyncio: streams and servers, datagrams, pipes.
 //!
 //! | module | owns |
 //! |---|---|
@@ -10,6 +10,9 @@
 //! | [`close`] | connection_made to connection_lost, and every error between |
 //! | [`connection`] | who owns the descriptor, and its addresses |
 //! | [`listener`] | accepting |
+//! | [`datagram`] | the Python class `DatagramTransport` |
+//! | [`datagram_state`] | what it is made of |
+//! | [`datagram_read`], [`datagram_write`] | from the socket to the protocol and back |
 //! | [`pipe_read`], [`pipe_write`] | the Python classes `ReadPipeTransport`, `WritePipeTransport` |
 //! | [`pipe_file`] | which files these two take |
 //! | [`endpoint`] | what pipe and datagram transports have in common |
@@ -24,6 +27,10 @@
 
 mod close;
 mod connection;
+mod datagram;
+mod datagram_read;
+mod datagram_state;
+mod datagram_write;
 mod endpoint;
 mod faults;
 mod flow;
@@ -39,7 +46,16 @@ mod stream;
 mod subscription;
 mod write;
 
+pub(crate) use datagram::DatagramTransport;
 pub(crate) use listener::Listener;
 pub(crate) use pipe_read::ReadPipeTransport;
 pub(crate) use pipe_write::WritePipeTransport;
-pub(crate) use stream::{SocketTransport, install};
+pub(crate) use stream::SocketTransport;
+
+use pyo3::prelude::*;
+
+/// Adds what `#[pymethods]` cannot express. Call once, when the module is made.
+pub(crate) fn install(py: Python<'_>) -> PyResult<()> {
+    stream::install(py)?;
+    datagram::install(py)
+}

@@ -18,6 +18,7 @@ use crate::error::{OsResult, os_error};
 use crate::event_loop::{EventLoop, Source};
 use crate::ffi::buffer::bytes_with;
 use crate::ffi::call;
+use crate::ffi::construction::new_with_dict;
 use crate::ffi::gil::GilBound;
 
 /// asyncio's bound on one read, in bytes.
@@ -26,6 +27,8 @@ const LONGEST_READ: usize = 256 * 1024;
 const NAME: &str = "ReadPipeTransport";
 
 /// The reading end of a pipe: the interface of `asyncio.ReadTransport`.
+///
+/// It takes attributes, as asyncio's does: tests put mocks in place of its methods.
 #[pyclass(frozen, weakref, dict, module = "weft")]
 pub(crate) struct ReadPipeTransport(GilBound<State>);
 
@@ -164,7 +167,7 @@ impl ReadPipeTransport {
             capacity,
             bulk: Cell::new(false),
         };
-        let transport = Bound::new(event_loop.py(), Self(GilBound::new(state)))?;
+        let transport = new_with_dict(event_loop.py(), Self(GilBound::new(state)))?;
         life::start(&transport, waiter);
         Ok(transport.unbind())
     }
@@ -248,7 +251,12 @@ impl ReadPipeTransport {
     fn __repr__(&self, py: Python<'_>) -> String {
         let state = self.0.get(py);
         state.endpoint.describe(py, NAME, || {
-            if state.endpoint.subscription.is_live() { "polling" } else { "idle" }.to_owned()
+            if state.is_reading() && state.endpoint.subscription.is_live() {
+                "polling"
+            } else {
+                "idle"
+            }
+            .to_owned()
         })
     }
 

@@ -16,10 +16,8 @@ use weft_reactor::registry::Token;
 use weft_reactor::sys::socket;
 
 use super::connection::Connection;
+use super::flow::FlowControl;
 use crate::event_loop::EventLoop;
-
-/// asyncio's default high-water mark of a transport's write buffer.
-pub(super) const HIGH_WATER: usize = 64 * 1024;
 
 /// A protocol. Its methods are looked up at each call, as asyncio does: applications and
 /// tests replace them on the instance.
@@ -92,10 +90,7 @@ pub(super) struct WriteState {
     pub(super) flush_ordered: Cell<bool>,
     /// `write_eof()` was called.
     pub(super) eof: Cell<bool>,
-    /// pause_writing was called and resume_writing was not yet.
-    pub(super) paused: Cell<bool>,
-    pub(super) high: Cell<usize>,
-    pub(super) low: Cell<usize>,
+    pub(super) flow: FlowControl,
 }
 
 impl State {
@@ -132,9 +127,7 @@ impl State {
                 ready: Cell::new(true),
                 flush_ordered: Cell::new(false),
                 eof: Cell::new(false),
-                paused: Cell::new(false),
-                high: Cell::new(HIGH_WATER),
-                low: Cell::new(HIGH_WATER / 4),
+                flow: FlowControl::default(),
             },
             sendfile: RefCell::new(None),
             started: Cell::new(false),

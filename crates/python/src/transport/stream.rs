@@ -14,7 +14,7 @@ use weft_reactor::sys::{Interest, Readiness, socket};
 use super::close::{self, Start};
 use super::connection::{self, Connection};
 use super::state::{Protocol, State};
-use super::{read, sendfile, write};
+use super::{flow, read, sendfile, write};
 use crate::error::OsResult;
 use crate::event_loop::{EventLoop, Source};
 use crate::ffi::call;
@@ -67,6 +67,21 @@ impl Source for StreamSource {
 
     fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
         visit.call(&self.0)
+    }
+}
+
+impl flow::FlowControlled for SocketTransport {
+    fn flow<'a>(slf: &'a Bound<'_, Self>) -> &'a flow::FlowControl {
+        &slf.get().state(slf.py()).write.flow
+    }
+
+    fn waiting(slf: &Bound<'_, Self>) -> usize {
+        slf.get().state(slf.py()).outbox.borrow().len()
+    }
+
+    fn audience<'py>(slf: &Bound<'py, Self>) -> (Option<Bound<'py, PyAny>>, Bound<'py, EventLoop>) {
+        let state = slf.get().state(slf.py());
+        (state.protocol(slf.py()), state.event_loop.bind(slf.py()).clone())
     }
 }
 
@@ -146,7 +161,7 @@ impl FastMethod for Write {
 }
 
 /// Adds what `#[pymethods]` cannot express.
-pub(crate) fn install(py: Python<'_>) -> PyResult<()> {
+pub(super) fn install(py: Python<'_>) -> PyResult<()> {
     method::install::<Write>(&py.get_type::<SocketTransport>())
 }
 
@@ -197,8 +212,7 @@ impl SocketTransport {
 
     /// The low- and the high-water mark of the write buffer, in bytes.
     fn get_write_buffer_limits(&self, py: Python<'_>) -> (usize, usize) {
-        let write = &self.state(py).write;
-        (write.low.get(), write.high.get())
+        self.state(py).write.flow.limits()
     }
 
     /// Sets the marks at which the protocol is paused and resumed, in bytes.
@@ -208,7 +222,7 @@ impl SocketTransport {
         high: Option<isize>,
         low: Option<isize>,
     ) -> PyResult<()> {
-        write::set_limits(slf, high, low)
+        flow::set_limits(slf, high, low)
     }
 
     /// Closes the connection once everything written is sent.
@@ -321,7 +335,7 @@ impl SocketTransport {
 
     #[getter(_protocol_paused)]
     fn protocol_paused(&self, py: Python<'_>) -> bool {
-        self.state(py).write.paused.get()
+        self.state(py).write.flow.is_paused()
     }
 
     /// `isinstance(transport, asyncio.Transport)` holds, as libraries expect, and asyncio's

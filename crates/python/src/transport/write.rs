@@ -14,10 +14,10 @@ use weft_reactor::outbox::MAX_SLICES;
 use weft_reactor::sys::socket;
 
 use super::close;
-use super::state::{HIGH_WATER, State};
+use super::flow::{self, HIGH_WATER};
+use super::state::State;
 use super::stream::SocketTransport;
 use crate::error::os_error;
-use crate::event_loop::{failed, protocol_details};
 use crate::ffi::buffer::View;
 
 /// `write(data)`.
@@ -106,10 +106,10 @@ fn push(state: &State, data: &Bound<'_, PyAny>) -> PyResult<()> {
 /// Orders a flush for the end of the callback, or flushes now if none runs or too much waits.
 fn send_soon(transport: &Bound<'_, SocketTransport>, state: &State) -> PyResult<()> {
     if !state.write.ready.get() {
-        return pause_if_full(transport, state);
+        return flow::pause_if_full(transport);
     }
     let waiting = state.outbox.borrow().len();
-    if waiting < HIGH_WATER.min(state.write.high.get()) {
+    if waiting < HIGH_WATER.min(state.write.flow.limits().1) {
         if state.write.flush_ordered.get() {
             return Ok(());
         }
@@ -137,11 +137,11 @@ pub(super) fn flush(transport: &Bound<'_, SocketTransport>) -> PyResult<()> {
         let message = "Fatal write error on socket transport";
         return close::fatal_error(transport, os_error(&error), message);
     }
-    resume_if_drained(transport, state)?;
+    flow::resume_if_drained(transport)?;
     if state.outbox.borrow().is_empty() {
         close::output_drained(transport, state)
     } else {
-        pause_if_full(transport, state)
+        flow::pause_if_full(transport)
     }
 }
 
@@ -169,25 +169,6 @@ fn send(state: &State) -> io::Result<()> {
     Ok(())
 }
 
-/// Calls `pause_writing` when the buffer passes the high-water mark.
-pub(super) fn pause_if_full(transport: &Bound<'_, SocketTransport>, state: &State) -> PyResult<()> {
-    let waiting = state.outbox.borrow().len();
-    if waiting <= state.write.high.get() || state.write.paused.replace(true) {
-        return Ok(());
-    }
-    tell(transport, state, "pause_writing")
-}
-
-/// Calls `resume_writing` when the buffer is down to the low-water mark.
-fn resume_if_drained(transport: &Bound<'_, SocketTransport>, state: &State) -> PyResult<()> {
-    let waiting = state.outbox.borrow().len();
-    if !state.write.paused.get() || waiting > state.write.low.get() {
-        return Ok(());
-    }
-    state.write.paused.set(false);
-    tell(transport, state, "resume_writing")
-}
-
 /// The socket has room again.
 pub(super) fn write_ready(transport: &Bound<'_, SocketTransport>) -> PyResult<()> {
     let state = transport.get().state(transport.py());
@@ -197,20 +178,6 @@ pub(super) fn write_ready(transport: &Bound<'_, SocketTransport>) -> PyResult<()
     flush(transport)
 }
 
-/// Calls a flow-control method; an error in it is reported and changes nothing (asyncio's way).
-fn tell(transport: &Bound<'_, SocketTransport>, state: &State, method: &str) -> PyResult<()> {
-    let py = transport.py();
-    let Some(protocol) = state.protocol(py) else { return Ok(()) };
-    match protocol.call_method0(method) {
-        Ok(_) => Ok(()),
-        Err(error) => {
-            let details = protocol_details(transport.as_any(), Some(&protocol))?;
-            let message = format!("protocol.{method}() failed");
-            failed(state.event_loop.bind(py), error, &message, &details)
-        }
-    }
-}
-
 /// `write_eof()`: shuts the sending half down once everything is sent.
 pub(super) fn write_eof(transport: &Bound<'_, SocketTransport>) -> PyResult<()> {
     let state = transport.get().state(transport.py());
@@ -218,25 +185,6 @@ pub(super) fn write_eof(transport: &Bound<'_, SocketTransport>) -> PyResult<()> 
         return Ok(());
     }
     flush(transport)
-}
-
-/// `set_write_buffer_limits(high, low)`, by asyncio's rules.
-pub(super) fn set_limits(
-    transport: &Bound<'_, SocketTransport>,
-    high: Option<isize>,
-    low: Option<isize>,
-) -> PyResult<()> {
-    let state = transport.get().state(transport.py());
-    let high = high.unwrap_or_else(|| low.map_or(HIGH_WATER as isize, |low| 4 * low));
-    let low = low.unwrap_or(high / 4);
-    if !(high >= low && low >= 0) {
-        return Err(pyo3::exceptions::PyValueError::new_err(format!(
-            "high ({high}) must be >= low ({low}) must be >= 0"
-        )));
-    }
-    state.write.high.set(high as usize);
-    state.write.low.set(low as usize);
-    pause_if_full(transport, state)
 }
 
 /// Bytes not yet taken by the kernel. What a callback wrote is sent first, so that the figure

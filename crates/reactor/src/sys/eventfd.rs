@@ -37,6 +37,12 @@ impl Waker {
         self.register(poller, token)
     }
 
+    /// Another waker of the same eventfd, as a child of fork(2) has it.
+    #[cfg(test)]
+    pub(super) fn try_clone(&self) -> io::Result<Self> {
+        Ok(Self { eventfd: self.eventfd.try_clone()? })
+    }
+
     /// Makes the current or the next wait of the poller return.
     pub fn wake(&self) -> io::Result<()> {
         match rustix::io::write(&self.eventfd, &1u64.to_ne_bytes()) {

@@ -7,6 +7,7 @@
 //! | [`Poller`] | readiness of many descriptors, level- or edge-triggered per descriptor, waits in nanoseconds and never returns early; can be renewed in a child of fork |
 //! | [`Waker`] | wakes a parked [`Poller`] from any thread, at most one system call, coalescing; can be renewed too |
 //! | [`socket`] | non-blocking socket calls on raw descriptors |
+//! | [`datagram`] | non-blocking datagrams with their addresses |
 //! | [`pipe`] | non-blocking calls on pipes and what works like them |
 //! | [`stream`] | writing to a stream that the loop does not watch, without blocking on it |
 //! | [`monotonic_ns`] | the clock of Python's `time.monotonic()` |
@@ -16,6 +17,7 @@
 #[cfg(not(target_os = "linux"))]
 compile_error!("weft's reactor supports Linux only so far; add a module beside sys/epoll.rs");
 
+pub mod datagram;
 mod epoll;
 mod eventfd;
 pub mod pipe;

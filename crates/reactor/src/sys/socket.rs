@@ -17,7 +17,7 @@ use super::lend;
 
 /// `DONTWAIT`: a socket that its owner left blocking must not stop the loop. `NOSIGNAL`: a
 /// peer that is gone is an error, not a `SIGPIPE`.
-const SEND_FLAGS: SendFlags = SendFlags::DONTWAIT.union(SendFlags::NOSIGNAL);
+pub(super) const SEND_FLAGS: SendFlags = SendFlags::DONTWAIT.union(SendFlags::NOSIGNAL);
 
 /// Which half of a connection to shut down.
 #[derive(Clone, Copy, Debug)]

@@ -60,6 +60,7 @@ mod tests {
 
     use super::super::Events;
     use super::*;
+    use crate::sys::Waker;
 
     #[test]
     fn lines_of_the_kernel_are_read_and_others_are_not() {
@@ -98,5 +99,20 @@ mod tests {
         child.delete(reading.as_raw_fd()).expect("delete");
         assert_eq!(tokens(&child), []);
         assert_eq!(tokens(&parent), [u64::MAX - 1]);
+    }
+
+    #[test]
+    fn a_renewed_waker_wakes_its_own_poller_alone() {
+        const TOKEN: u64 = u64::MAX;
+        let (parent, child) = (Poller::new().expect("epoll"), Poller::new().expect("epoll"));
+        let waker = Waker::new(&parent, TOKEN).expect("waker");
+        let renewed = waker.try_clone().expect("dup");
+        renewed.renew(&child, TOKEN).expect("renew");
+        // To be registered is an edge of its own: an eventfd is writable.
+        assert_eq!((tokens(&parent), tokens(&child)), (vec![TOKEN], vec![TOKEN]));
+        renewed.wake().expect("wake");
+        assert_eq!((tokens(&parent), tokens(&child)), (vec![], vec![TOKEN]));
+        waker.wake().expect("wake");
+        assert_eq!((tokens(&parent), tokens(&child)), (vec![TOKEN], vec![]));
     }
 }
