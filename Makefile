@@ -15,6 +15,8 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet
 STAMPS := $(VENV)/stamps
 mark = @mkdir -p $(@D) && touch $@
+# What tests/ecosystem needs; empty leaves it out, where those libraries cannot be installed.
+ECOSYSTEM ?= $(STAMPS)/ecosystem
 # The rooms that `make checked` runs: those that work the loop and its transports hard.
 CHECKED := tests/loop tests/transports tests/ecosystem tests/stress
 PURE := -p weft-reactor -p weft-protocol -p weft-supervisor
@@ -32,7 +34,7 @@ SOURCES := Cargo.toml Cargo.lock README.md LICENSE-MIT LICENSE-APACHE pyproject.
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install run test test-rust test-python stress checked lint fmt wheel docs clean
+.PHONY: help install run test test-rust test-python stress checked conformance lint fmt wheel docs clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,10 +49,10 @@ test: test-rust test-python ## every test: the pure crates, then all else throug
 test-rust:
 	cargo test --locked --quiet $(PURE)
 
-test-python: $(STAMPS)/weft $(STAMPS)/examples $(STAMPS)/dev $(STAMPS)/ecosystem
+test-python: $(STAMPS)/weft $(STAMPS)/examples $(STAMPS)/dev $(ECOSYSTEM)
 	$(BIN)/pytest $(ARGS)
 
-stress: $(STAMPS)/weft $(STAMPS)/examples $(STAMPS)/dev $(STAMPS)/ecosystem ## the tests that take minutes
+stress: $(STAMPS)/weft $(STAMPS)/examples $(STAMPS)/dev $(ECOSYSTEM) ## the tests that take minutes
 	$(BIN)/pytest -m stress $(ARGS)
 
 # A build of its own in an environment of its own. Python's allocator checks the edges of its
@@ -59,6 +61,9 @@ checked: export MATURIN_PEP517_ARGS := --profile checked
 checked: export PYTHONMALLOC := debug
 checked: ## loop tests with debug assertions, overflow and allocator checks
 	$(MAKE) test-python VENV=.venv-checked ARGS="$(or $(ARGS),$(CHECKED) --loop weft)"
+
+conformance: $(STAMPS)/weft ## the interpreter's own asyncio tests on weft's loop, as a table
+	$(BIN)/python -m tests.conformance $(ARGS)
 
 lint: $(STAMPS)/weft $(STAMPS)/examples $(STAMPS)/dev ## formats, lints and types; a warning is an error
 	cargo fmt --all --check
