@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::rc::Rc;
 
-use pyo3::exceptions::{PyResourceWarning, PyTypeError};
+use pyo3::exceptions::PyResourceWarning;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use pyo3::{PyTraverseError, PyVisit};
@@ -19,7 +19,7 @@ use crate::error::OsResult;
 use crate::event_loop::{EventLoop, Source};
 use crate::ffi::call;
 use crate::ffi::gil::GilBound;
-use crate::ffi::method::{self, Arguments, FastMethod, Method};
+use crate::ffi::method;
 
 /// A stream connection: the interface of `asyncio.Transport`.
 #[pyclass(frozen, weakref, module = "weft")]
@@ -141,28 +141,9 @@ impl SocketTransport {
     }
 }
 
-/// `write(data)`, the one method worth a fast calling convention.
-struct Write;
-
-impl FastMethod for Write {
-    type Receiver = SocketTransport;
-    const NAME: &'static std::ffi::CStr = c"write";
-    const DOC: &'static std::ffi::CStr = c"write($self, data)\n--\n\nSend bytes (bytes, bytearray or memoryview; mutable ones are copied).\n\nNever blocks: what the socket does not take is buffered.";
-    const BODY: Method<SocketTransport> = |transport, arguments: Arguments<'_, '_>| {
-        let known = [pyo3::intern!(transport.py(), "data")];
-        let data = match (arguments.positional(), arguments.keywords("write", known)?) {
-            ([data], [None]) => *data,
-            ([], [Some(data)]) => data,
-            _ => return Err(PyTypeError::new_err("write() takes exactly one argument, data")),
-        };
-        write::write(transport, &data)?;
-        Ok(transport.py().None().into_bound(transport.py()))
-    };
-}
-
 /// Adds what `#[pymethods]` cannot express.
 pub(super) fn install(py: Python<'_>) -> PyResult<()> {
-    method::install::<Write>(&py.get_type::<SocketTransport>())
+    method::install::<write::Write>(&py.get_type::<SocketTransport>())
 }
 
 #[pymethods]

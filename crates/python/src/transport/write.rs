@@ -19,12 +19,28 @@ use super::state::State;
 use super::stream::SocketTransport;
 use crate::error::os_error;
 use crate::ffi::buffer::View;
+use crate::ffi::method::{Arguments, FastMethod, Method};
 
-/// `write(data)`.
-pub(super) fn write(
-    transport: &Bound<'_, SocketTransport>,
-    data: &Bound<'_, PyAny>,
-) -> PyResult<()> {
+/// `write(data)`, the one method worth a fast calling convention.
+pub(super) struct Write;
+
+impl FastMethod for Write {
+    type Receiver = SocketTransport;
+    const NAME: &'static std::ffi::CStr = c"write";
+    const DOC: &'static std::ffi::CStr = c"write($self, data)\n--\n\nSend bytes (bytes, bytearray or memoryview; mutable ones are copied).\n\nNever blocks: what the socket does not take is buffered.";
+    const BODY: Method<SocketTransport> = |transport, arguments: Arguments<'_, '_>| {
+        let known = [pyo3::intern!(transport.py(), "data")];
+        let data = match (arguments.positional(), arguments.keywords("write", known)?) {
+            ([data], [None]) => *data,
+            ([], [Some(data)]) => data,
+            _ => return Err(PyTypeError::new_err("write() takes exactly one argument, data")),
+        };
+        write(transport, &data)?;
+        Ok(transport.py().None().into_bound(transport.py()))
+    };
+}
+
+fn write(transport: &Bound<'_, SocketTransport>, data: &Bound<'_, PyAny>) -> PyResult<()> {
     let state = transport.get().state(transport.py());
     check_data(data)?;
     check_writable(state, "write")?;
