@@ -282,6 +282,3 @@ def test_many_threads_may_submit_coroutines(served):
 
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
         assert list(pool.map(submit, range(200))) == [2 * n for n in range(200)]
-
-
-# handles for other threads
