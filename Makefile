@@ -18,6 +18,10 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet
 STAMPS := $(VENV)/stamps
 mark = @mkdir -p $(@D) && touch $@
+# What tests/ecosystem needs; empty leaves it out, where those libraries cannot be installed.
+ECOSYSTEM ?= $(STAMPS)/ecosystem
+# The rooms that `make checked` runs: those that work the loop and its transports hard.
+CHECKED := tests/loop tests/transports tests/ecosystem tests/stress
 PURE := -p weft-reactor -p weft-protocol -p weft-supervisor
 
 # pip builds in the tree, so its release build, `cargo test` and clippy share one target
@@ -33,7 +37,8 @@ SOURCES := Cargo.toml Cargo.lock README.md LICENSE-MIT LICENSE-APACHE pyproject.
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install run test test-rust test-python autobahn stress lint fmt wheel docs clean
+.PHONY: help install run test test-rust test-python autobahn stress checked conformance lint fmt wheel \
+	docs clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -48,7 +53,7 @@ test: test-rust test-python ## every test: the pure crates, then all else throug
 test-rust:
 	cargo test --locked --quiet $(PURE)
 
-test-python: $(STAMPS)/weft $(STAMPS)/examples $(STAMPS)/dev
+test-python: $(STAMPS)/weft $(STAMPS)/examples $(STAMPS)/dev $(ECOSYSTEM)
 	$(BIN)/pytest $(ARGS)
 
 autobahn: $(STAMPS)/weft $(STAMPS)/examples $(STAMPS)/dev $(AUTOBAHN_VENV)/bin/wstest ## Autobahn's WebSocket suite; needs PYTHON2
@@ -60,8 +65,18 @@ $(AUTOBAHN_VENV)/bin/wstest: tests/stress/autobahn.txt
 	PYTHONPATH=$(AUTOBAHN_VENV)/maker $(PYTHON2) -m virtualenv $(AUTOBAHN_VENV)
 	$(AUTOBAHN_VENV)/bin/pip --quiet install -r $<
 
-stress: $(STAMPS)/weft $(STAMPS)/examples $(STAMPS)/dev ## the tests that take minutes
+stress: $(STAMPS)/weft $(STAMPS)/examples $(STAMPS)/dev $(ECOSYSTEM) ## the tests that take minutes
 	$(BIN)/pytest -m stress $(ARGS)
+
+# A build of its own in an environment of its own. Python's allocator checks the edges of its
+# blocks and fills what is freed, so that a use after free does not pass unnoticed.
+checked: export MATURIN_PEP517_ARGS := --profile checked
+checked: export PYTHONMALLOC := debug
+checked: ## loop tests with debug assertions, overflow and allocator checks
+	$(MAKE) test-python VENV=.venv-checked ARGS="$(or $(ARGS),$(CHECKED) --loop weft)"
+
+conformance: $(STAMPS)/weft ## the interpreter's own asyncio tests on weft's loop, as a table
+	$(BIN)/python -m tests.conformance $(ARGS)
 
 lint: $(STAMPS)/weft $(STAMPS)/examples $(STAMPS)/dev ## formats, lints and types; a warning is an error
 	cargo fmt --all --check
@@ -85,7 +100,7 @@ docs: $(STAMPS)/venv ## the Rust documentation, private items too, into target/d
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --document-private-items
 
 clean: ## remove everything that make has made
-	rm -rf $(VENV) $(BENCH_VENV) $(AUTOBAHN_VENV) dist .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) .venv-checked $(BENCH_VENV) $(AUTOBAHN_VENV) dist .pytest_cache .mypy_cache .ruff_cache
 	cargo clean
 
 $(STAMPS)/venv:
@@ -100,6 +115,10 @@ $(STAMPS)/weft: $(SOURCES) | $(STAMPS)/venv
 
 $(STAMPS)/dev: pyproject.toml | $(STAMPS)/venv
 	$(PIP) install --group dev
+	$(mark)
+
+$(STAMPS)/ecosystem: pyproject.toml | $(STAMPS)/venv
+	$(PIP) install --group ecosystem
 	$(mark)
 
 $(STAMPS)/examples: examples/requirements.txt | $(STAMPS)/venv

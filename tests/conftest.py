@@ -36,6 +36,7 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError("WEFT_TEST_LOOP must be asyncio, weft or both")
     config.addinivalue_line("filterwarnings", "error")
     config.addinivalue_line("markers", "limit(seconds): the watchdog's limit for this test")
+    config.addinivalue_line("markers", "service(name): talks to a service at 127.0.0.1")
     config.addinivalue_line("markers", "weft_only(reason): asyncio is known to differ")
     config.stash[WATCHDOG] = watchdog.Watchdog()
 

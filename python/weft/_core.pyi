@@ -17,19 +17,23 @@ from typing_extensions import disjoint_base
 # PyO3 lists every name that the module exports.
 __all__ = [
     "ClientDisconnected",
+    "DatagramTransport",
     "EventLoop",
     "Exchange",
     "Handle",
     "HttpServer",
     "Listener",
     "Operation",
+    "ReadPipeTransport",
     "Settings",
     "SocketOperation",
     "SocketTransport",
     "StartupError",
+    "ThreadSafeHandle",
     "TimerHandle",
     "TlsProtocol",
     "TlsTransport",
+    "WritePipeTransport",
     "__version__",
     "bind",
     "parse_command_line",
@@ -99,8 +103,19 @@ class EventLoop:
     def sock_recv(self, sock: socket, nbytes: int) -> Coroutine[Any, Any, bytes]: ...
     def sock_recv_into(self, sock: socket, buf: WriteableBuffer) -> Coroutine[Any, Any, int]: ...
     def sock_sendall(self, sock: socket, data: ReadableBuffer) -> Coroutine[Any, Any, None]: ...
+    def sock_recvfrom(
+        self, sock: socket, bufsize: int
+    ) -> Coroutine[Any, Any, tuple[bytes, Any]]: ...
+    def sock_recvfrom_into(
+        self, sock: socket, buf: WriteableBuffer, nbytes: int = 0
+    ) -> Coroutine[Any, Any, tuple[int, Any]]: ...
+    def sock_sendto(
+        self, sock: socket, data: ReadableBuffer, address: Any
+    ) -> Coroutine[Any, Any, int]: ...
     def _run_once(self) -> None: ...
     def _release(self) -> None: ...
+    def _before_fork(self) -> str: ...
+    def _after_fork(self, listed: str) -> None: ...
     def _set_background(self, count: int) -> None: ...
     def _wait_readable(self, sock: socket) -> asyncio.Future[None]: ...
     def _wait_writable(self, sock: socket) -> asyncio.Future[None]: ...
@@ -119,6 +134,9 @@ class Handle:
 @disjoint_base
 class TimerHandle(Handle):
     def when(self) -> float: ...
+
+@disjoint_base
+class ThreadSafeHandle(Handle): ...
 
 @final
 class SocketOperation(Coroutine[Any, Any, Any]):
@@ -141,6 +159,48 @@ class SocketTransport(asyncio.Transport):
         waiter: asyncio.Future[None] | None = None,
         extra: dict[str, Any] | None = None,
         server: object = None,
+    ) -> Self: ...
+    def _begin_sendfile(self) -> asyncio.Future[None]: ...
+    def _end_sendfile(self) -> None: ...
+
+@final
+class DatagramTransport(asyncio.DatagramTransport):
+    def __new__(
+        cls,
+        event_loop: EventLoop,
+        sock: socket,
+        protocol: asyncio.BaseProtocol,
+        address: Any = None,
+        waiter: asyncio.Future[None] | None = None,
+        extra: dict[str, Any] | None = None,
+    ) -> Self: ...
+    def get_write_buffer_size(self) -> int: ...
+    def get_write_buffer_limits(self) -> tuple[int, int]: ...
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None: ...
+    def is_reading(self) -> bool: ...
+    def pause_reading(self) -> None: ...
+    def resume_reading(self) -> None: ...
+
+@final
+class ReadPipeTransport(asyncio.ReadTransport):
+    def __new__(
+        cls,
+        event_loop: EventLoop,
+        pipe: Any,
+        protocol: asyncio.BaseProtocol,
+        waiter: asyncio.Future[None] | None = None,
+        extra: dict[str, Any] | None = None,
+    ) -> Self: ...
+
+@final
+class WritePipeTransport(asyncio.WriteTransport):
+    def __new__(
+        cls,
+        event_loop: EventLoop,
+        pipe: Any,
+        protocol: asyncio.BaseProtocol,
+        waiter: asyncio.Future[None] | None = None,
+        extra: dict[str, Any] | None = None,
     ) -> Self: ...
 
 @final

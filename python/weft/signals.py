@@ -10,7 +10,9 @@ from __future__ import annotations
 import contextlib
 import signal
 import socket
+import sys
 import threading
+import warnings
 from asyncio import Handle, coroutines
 from collections.abc import Callable, Iterator
 from inspect import iscoroutinefunction
@@ -119,8 +121,14 @@ class SignalHandlers(BaseEventLoop):
 
     def _release_wakeup_fd(self) -> None:
         if not self._signal_handlers and not self.is_running():
-            with contextlib.suppress(ValueError, OSError):
-                signal.set_wakeup_fd(-1)
+            self._reset_wakeup_fd()
+
+    def _reset_wakeup_fd(self) -> None:
+        """Let the interpreter write to nobody, if it writes to this loop."""
+        with contextlib.suppress(ValueError, OSError):
+            previous = signal.set_wakeup_fd(-1)
+            if previous not in (-1, self._wakeup_fd()):
+                signal.set_wakeup_fd(previous, warn_on_full_buffer=False)
 
     def _check_signal(self, sig: int) -> None:
         if not isinstance(sig, int):
@@ -129,13 +137,29 @@ class SignalHandlers(BaseEventLoop):
             raise ValueError(f"invalid signal number {sig}")
 
     def _close_signals(self) -> None:
-        for sig in list(self._signal_handlers):
-            self.remove_signal_handler(sig)
+        if not sys.is_finalizing():
+            for sig in list(self._signal_handlers):
+                self.remove_signal_handler(sig)
+        elif self._signal_handlers:
+            warnings.warn(
+                f"Closing the loop {self!r} on interpreter shutdown stage, "
+                "skipping signal handlers removal",
+                ResourceWarning,
+                stacklevel=2,
+                source=self,
+            )
+            self._signal_handlers.clear()
+        self._drop_wakeup_pair()
+
+    def _drop_wakeup_pair(self) -> None:
+        """Close the pair; the interpreter must not write to it, nor a child to its parent's."""
+        if self._wakeup_pair is None:
+            return
+        self._reset_wakeup_fd()
         pair, self._wakeup_pair = self._wakeup_pair, None
-        if pair is not None:
-            # A loop that was never closed may come here after its pair has been collected.
-            if pair[0].fileno() >= 0:
-                self.remove_reader(pair[0])
-            self._set_background(0)
-            for end in pair:
-                end.close()
+        # A loop that was never closed may come here after its pair has been collected.
+        if pair[0].fileno() >= 0:
+            self.remove_reader(pair[0])
+        self._set_background(0)
+        for end in pair:
+            end.close()

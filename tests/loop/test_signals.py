@@ -6,6 +6,8 @@ import asyncio
 import contextvars
 import os
 import signal
+import socket
+import sys
 import threading
 
 import pytest
@@ -290,3 +292,43 @@ def test_a_storm_of_signals_is_survived_quietly(loop):
     while not seen:
         one_turn(loop)
     loop.remove_signal_handler(signal.SIGUSR1)
+
+
+def test_the_wakeup_descriptor_of_others_is_given_back(loop):
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        for end in (ours, theirs):
+            end.setblocking(False)
+        signal.set_wakeup_fd(theirs.fileno())
+        one_turn(loop)
+        assert signal.set_wakeup_fd(-1) == theirs.fileno()
+
+
+@pytest.mark.weft_only("asyncio takes the wake-up from whichever loop has it")
+async def test_a_second_loop_that_loses_its_last_handler_does_not_deafen_the_first(
+    loop, loop_factory
+):
+    heard = asyncio.Event()
+    other = loop_factory()
+    other.add_signal_handler(signal.SIGUSR2, heard.set)
+    loop.add_signal_handler(signal.SIGUSR1, heard.set)
+    assert other.remove_signal_handler(signal.SIGUSR2)
+    other.close()
+    send()
+    await asyncio.wait_for(heard.wait(), 5)
+    assert loop.remove_signal_handler(signal.SIGUSR1)
+
+
+def test_a_loop_closed_while_the_interpreter_ends_leaves_the_handlers_alone(
+    loop_factory, monkeypatch
+):
+    """The signal module may be half gone then."""
+    loop = loop_factory()
+    loop.add_signal_handler(signal.SIGUSR1, print)
+    kept = signal.getsignal(signal.SIGUSR1)
+    monkeypatch.setattr(sys, "is_finalizing", lambda: True)
+    with pytest.warns(ResourceWarning, match="skipping signal handlers removal"):
+        loop.close()
+    monkeypatch.undo()
+    assert signal.signal(signal.SIGUSR1, signal.SIG_DFL) is kept
+    signal.set_wakeup_fd(-1)

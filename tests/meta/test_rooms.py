@@ -11,7 +11,16 @@ from tests.meta.tree import ROOT, name, sources
 
 BINDING = "crates/python/src"
 # Each room may use those before it.
-ORDER = ("ffi", "error", "event_loop", "transport", "tls", "server", "launch")
+ORDER = (
+    "ffi",
+    "error",
+    "address",
+    "event_loop",
+    "transport",
+    "tls",
+    "server",
+    "launch",
+)
 # Outside the order: the table of contents, which names every room.
 CONTENTS = "lib"
 

@@ -20,6 +20,11 @@ def _certificate(name: str) -> trustme.LeafCert:
     return _authority().issue_cert(name)
 
 
+def issue() -> trustme.LeafCert:
+    """The certificate of `weft.test`, with its key."""
+    return _certificate(NAME)
+
+
 def server_context(
     name: str = NAME, *, verify_clients: bool = False, maximum_version: str | None = None
 ) -> ssl.SSLContext:

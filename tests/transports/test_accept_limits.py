@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import errno
 import json
+import socket
+import time
 
 import pytest
 
+from tests.support.protocols import Recorder, serving
 from tests.support.scripts import check_script
 
 # Four descriptors are left, six clients wait in the backlog. Those that were served leave when the
@@ -81,3 +86,17 @@ def test_a_server_out_of_descriptors_does_not_flood_the_log(flavour):
     """asyncio's accept loop goes on after the error: a hundred reports, a hundred retries."""
     result = json.loads(check_script(flavour, SCENARIO))
     assert result["reports"] <= 4
+
+
+@pytest.mark.weft_only("asyncio reports it in every turn, and spins")
+async def test_a_listener_that_was_shut_down_neither_floods_the_log_nor_spins(loop, ledger):
+    """Its hang-up is reported by the kernel whether it is asked for or not."""
+    async with serving(Recorder) as server:
+        server.sockets[0].shutdown(socket.SHUT_RDWR)
+        before = time.process_time()
+        await asyncio.sleep(0.3)
+        assert time.process_time() - before < 0.15
+        report = ledger.take_loop_error()
+        assert report["message"] == "Accept failed on a socket"
+        assert report["exception"].errno == errno.EINVAL
+        report.clear()

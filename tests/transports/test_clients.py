@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import gc
 import socket
 import sys
 
@@ -106,6 +107,22 @@ async def test_a_local_address_that_is_taken_is_an_error(loop):
 async def test_a_refused_connection_raises(loop, free_port):
     with pytest.raises(ConnectionRefusedError, match=str(free_port)):
         await loop.create_connection(Recorder, HOST, free_port)
+
+
+@pytest.mark.skipif(sys.version_info < (3, 13, 1), reason="CPython makes cycles of its own before")
+@pytest.mark.parametrize("delay", [None, 0.25], ids=["one by one", "happy eyeballs"])
+async def test_the_error_of_a_refused_connection_is_in_no_cycle(loop, free_port, delay):
+    """A cycle would keep the frames, and what they hold, until the collector comes."""
+    holders = []
+    gc.disable()
+    try:
+        try:
+            await loop.create_connection(Recorder, HOST, free_port, happy_eyeballs_delay=delay)
+        except ConnectionRefusedError as error:
+            holders = [held for held in gc.get_referrers(error) if isinstance(held, list)]
+    finally:
+        gc.enable()
+    assert holders == []
 
 
 async def test_a_name_that_does_not_resolve_raises(loop):

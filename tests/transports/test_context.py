@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+from typing import ClassVar
 
+from tests.support.datagrams import Datagrams, bound, endpoint
 from tests.support.loops import turns
 from tests.support.net import tcp_pair, unix_pair
+from tests.support.pipes import reading
 from tests.support.protocols import Recorder, address_of, connection, serving
 
 VARIABLE = contextvars.ContextVar("VARIABLE", default="default")
@@ -131,3 +134,33 @@ async def test_two_requests_of_one_connection_may_run_as_separate_tasks():
             await peer.send(b"%d" % number)
             await protocol.received(number)
         assert [await task for task in seen] == ["default", "default"]
+
+
+async def test_callbacks_of_pipes_see_the_context_in_which_they_were_connected():
+    VARIABLE.set("connecting")
+    async with reading(Observing()) as (_, protocol, end):
+        VARIABLE.set("later")
+        end.write(b"x")
+        await protocol.received(1)
+        end.close()
+        await protocol.closed()
+    seen = protocol.seen
+    assert [seen[event] for event in ("made", "data", "eof", "lost")] == 4 * ["connecting"]
+
+
+async def test_callbacks_of_datagram_endpoints_see_the_context_in_which_they_were_made():
+    class ObservingDatagrams(Datagrams):
+        seen: ClassVar = {}
+
+        def note(self, event):
+            self.seen[event] = VARIABLE.get()
+            super().note(event)
+
+    VARIABLE.set("making")
+    with bound() as peer:
+        async with endpoint(ObservingDatagrams()) as (transport, protocol):
+            VARIABLE.set("later")
+            peer.sendto(b"x", transport.get_extra_info("sockname"))
+            await protocol.arrived(1)
+    assert protocol.seen["made"] == "making"
+    assert protocol.seen["datagram"] == "making"

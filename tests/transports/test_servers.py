@@ -162,6 +162,26 @@ async def test_reuse_address_can_be_switched_off(loop):
         assert server.sockets[0].getsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR)
 
 
+async def test_a_server_is_asyncios(loop):
+    async with serving(Recorder) as server:
+        assert isinstance(server, asyncio.Server)
+        assert isinstance(server, asyncio.AbstractServer)
+
+
+@pytest.mark.skipif(sys.version_info < (3, 13), reason="new in 3.13")
+async def test_abort_clients_drops_what_was_not_sent(loop, served):
+    server = await loop.create_server(served, HOST, 0)
+    with call(address_of(server)) as peer:
+        protocol = await accepted(served)
+        protocol.transport.write(b"x" * (1 << 24))
+        assert protocol.transport.get_write_buffer_size()
+        server.close()
+        server.abort_clients()
+        assert await protocol.closed() is None
+        await server.wait_closed()
+        assert len(await peer.recv_all()) < 1 << 24
+
+
 @pytest.mark.skipif(sys.version_info < (3, 13), reason="keep_alive is new in 3.13")
 async def test_keep_alive_is_set_when_asked(loop):
     async with serving(Recorder, keep_alive=True) as server:
@@ -321,6 +341,18 @@ async def test_wait_closed_waits_for_open_connections(loop, served):
         assert not waiting.done()
     await protocol.closed()
     await waiting
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 12, 1), reason="later versions wait")
+async def test_wait_closed_of_old_versions_does_not_wait_for_connections(loop, served):
+    """A program that was written for 3.11 must not hang in its shutdown on weft alone."""
+    server = await loop.create_server(served, HOST, 0)
+    with call(address_of(server)):
+        protocol = await accepted(served)
+        server.close()
+        await asyncio.wait_for(server.wait_closed(), 5)
+        assert "lost" not in protocol.events
+    await protocol.closed()
 
 
 @pytest.mark.skipif(sys.version_info < (3, 13), reason="new in 3.13")

@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.loops import turns
 from tests.support.net import fill, recv_all, recv_exactly, shrink_buffers, tcp_pair, unix_pair
-from tests.support.protocols import Echo, HalfOpenRecorder, connection
+from tests.support.protocols import Echo, HalfOpenRecorder, Recorder, connection
 
 
 @pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
@@ -268,6 +268,26 @@ async def test_abort_drops_what_was_written():
         assert await protocol.closed() is None
         assert transport.get_write_buffer_size() == 0
         assert await peer.recv_all() == bytes(filled)
+
+
+@pytest.mark.parametrize("end", ["abort", "error"])
+async def test_what_a_callback_wrote_before_it_ended_the_connection_arrives(ledger, end):
+    """A last answer, or TLS's alert: there was room for it when it was written."""
+
+    class Protocol(Recorder):
+        def data_received(self, data):
+            self.transport.write(b"last ")
+            self.transport.write(b"words")
+            if end == "error":
+                raise LookupError("after the answer")
+            self.transport.abort()
+
+    async with connection(Protocol(), unix_pair()) as (_, protocol, peer):
+        await peer.send(b"x")
+        assert await peer.recv_all() == b"last words"
+        await protocol.closed()
+    if end == "error":
+        ledger.take_loop_error().clear()
 
 
 async def test_abort_while_close_still_flushes():

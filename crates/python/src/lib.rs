@@ -1,5 +1,6 @@
 //! The extension module `weft._core`: a table of contents, nothing else.
 
+mod address;
 mod error;
 mod event_loop;
 mod ffi;
@@ -27,7 +28,9 @@ mod _core {
     #[pymodule_export]
     use crate::tls::{TlsProtocol, TlsTransport, tls_unavailable};
     #[pymodule_export]
-    use crate::transport::{Listener, SocketTransport};
+    use crate::transport::{
+        DatagramTransport, Listener, ReadPipeTransport, SocketTransport, WritePipeTransport,
+    };
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {

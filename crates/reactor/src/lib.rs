@@ -11,8 +11,10 @@
 //! | [`timers`] | the timer heap: O(log n) insert, O(1) cancel, memory bounded by what is alive |
 //! | [`turn`] | how one turn waits: skip, poll or park |
 //! | [`outbox`] | bytes waiting for a socket |
+//! | [`datagrams`] | datagrams waiting for a socket |
 #![warn(missing_debug_implementations)]
 
+pub mod datagrams;
 pub mod outbox;
 pub mod registry;
 pub mod sys;

@@ -183,6 +183,15 @@ impl Core {
         if self.parked.replace(false) { self.kernel()?.waker.wake() } else { Ok(()) }
     }
 
+    /// In a child of fork(2): kernel objects of its own, watching what was `listed`.
+    pub(super) fn after_fork(&self, listed: &str) -> io::Result<()> {
+        // Whoever was parked was a thread of the parent.
+        self.parked.set(false);
+        let Ok(kernel) = self.kernel() else { return Ok(()) };
+        kernel.poller.renew(listed)?;
+        kernel.waker.renew(&kernel.poller, WAKER_TOKEN)
+    }
+
     // --- timers --------------------------------------------------------------------------
 
     /// Runs `work` at `deadline` (nanoseconds of `CLOCK_MONOTONIC`) or a little later.

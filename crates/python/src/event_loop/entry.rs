@@ -6,7 +6,7 @@ use weft_reactor::registry::Token;
 use weft_reactor::sys::Readiness;
 
 use super::EventLoop;
-use super::handle::{self, Handle, TimerHandle};
+use super::handle::{self, Handle, ThreadSafeHandle, TimerHandle};
 use super::report;
 use super::source::Deferred;
 use crate::ffi::{call, plain};
@@ -24,6 +24,8 @@ pub(crate) enum Entry {
     },
     /// A callback with a handle.
     Handle(Py<Handle>),
+    /// A callback with a handle for other threads.
+    ThreadSafe(Py<ThreadSafeHandle>),
     /// A timer that is due.
     Timer(Py<TimerHandle>),
     /// A descriptor that is ready.
@@ -60,6 +62,7 @@ impl Entry {
                 }
             }
             Entry::Handle(handle) => handle::run(&handle.into_bound(py)),
+            Entry::ThreadSafe(handle) => handle::run_threadsafe(&handle.into_bound(py)),
             Entry::Timer(handle) => handle::run(plain::as_base(&handle.into_bound(py))),
             Entry::Io(token, readiness) => match event_loop.get().core(py).source(token) {
                 Some(source) => source.ready(py, readiness),
@@ -86,6 +89,10 @@ impl Entry {
                 let handle = handle.clone_ref(py).into_bound(py).into_any();
                 Box::new(move || report::describe_handle(&handle))
             }
+            Entry::ThreadSafe(handle) => {
+                let handle = handle.clone_ref(py).into_bound(py).into_any();
+                Box::new(move || report::describe_handle(&handle))
+            }
             Entry::Timer(handle) => {
                 let handle = handle.clone_ref(py).into_bound(py).into_any();
                 Box::new(move || report::describe_handle(&handle))
@@ -109,6 +116,7 @@ impl Entry {
     pub(super) fn clear(&self) {
         match self {
             Entry::Handle(handle) => plain::value_during_gc(handle).clear(),
+            Entry::ThreadSafe(handle) => handle::clear_threadsafe(handle),
             Entry::Timer(handle) => handle::clear_timer(handle),
             _ => {}
         }
@@ -122,6 +130,9 @@ impl Entry {
                 visit.call(context)
             }
             Entry::Handle(handle) => handle::traverse_queued(handle, visit),
+            Entry::ThreadSafe(handle) => {
+                handle::traverse_queued(plain::as_base_during_gc(handle), visit)
+            }
             Entry::Timer(handle) => {
                 handle::traverse_queued(plain::as_base_during_gc(handle), visit)
             }

@@ -5,6 +5,7 @@
 //! is cancelled, or its loop is closed.
 
 mod class;
+mod threadsafe;
 
 use std::cell::Cell;
 
@@ -14,6 +15,9 @@ use pyo3::{PyTraverseError, PyVisit};
 use weft_reactor::timers::TimerId;
 
 pub(super) use self::class::install;
+pub(super) use self::threadsafe::{
+    ThreadSafeHandle, clear_threadsafe, new_threadsafe_handle, run_threadsafe,
+};
 
 use super::EventLoop;
 use super::contexts::CallContext;

@@ -16,6 +16,7 @@ mod registration;
 mod report;
 mod schedule;
 mod sock;
+mod sock_datagram;
 mod source;
 mod tasks;
 mod turn;
@@ -25,7 +26,7 @@ pub(crate) use self::core::Core;
 pub(crate) use self::entry::Entry;
 pub(crate) use self::future::{block_on, is_done, new_future, start_task, wake};
 pub(crate) use self::report::{describe_callback, failed, leaves_loop, protocol_details};
-pub(crate) use self::sock::SocketOperation;
+pub(crate) use self::sock::{SocketOperation, is_plain_socket};
 pub(crate) use self::source::{Deferred, Source};
 
 use std::os::fd::RawFd;
@@ -37,7 +38,9 @@ use weft_reactor::sys::monotonic_ns;
 
 use self::contexts::CallContext;
 use self::handle::Callback;
+use self::sock_datagram::Operation as Datagram;
 use self::watch::Direction;
+use crate::error::OsResult;
 use crate::ffi::gil::GilBound;
 use crate::ffi::{call, coroutine, method};
 
@@ -108,6 +111,16 @@ impl EventLoop {
     /// Releases the kernel objects and everything scheduled. `close()` calls it last.
     fn _release(&self, py: Python<'_>) {
         self.core(py).close(py);
+    }
+
+    /// Before fork(2): what the kernel watches, as text for `_after_fork`.
+    fn _before_fork(&self, py: Python<'_>) -> String {
+        self.core(py).kernel().map_or_else(|_| String::new(), |kernel| kernel.poller.listed())
+    }
+
+    /// In a child of fork(2): lets go of the kernel objects that the parent uses.
+    fn _after_fork(&self, py: Python<'_>, listed: &str) -> PyResult<()> {
+        self.core(py).after_fork(listed).or_os_error()
     }
 
     // BaseEventLoop's own attributes, backed by the native state so that both halves agree.
@@ -229,6 +242,38 @@ impl EventLoop {
         data: &Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, SocketOperation>> {
         SocketOperation::sendall(slf, sock, data)
+    }
+
+    /// Receives a datagram of up to bufsize bytes: awaitable of it and its sender's address.
+    fn sock_recvfrom<'py>(
+        slf: &Bound<'py, Self>,
+        sock: &Bound<'py, PyAny>,
+        bufsize: isize,
+    ) -> PyResult<Bound<'py, SocketOperation>> {
+        SocketOperation::datagram(slf, sock, Datagram::RecvFrom { size: bufsize })
+    }
+
+    /// Receives a datagram of up to nbytes bytes (0: all that fit) into a writable buffer:
+    /// awaitable of the count and the sender's address.
+    #[pyo3(signature = (sock, buf, nbytes=0))]
+    fn sock_recvfrom_into<'py>(
+        slf: &Bound<'py, Self>,
+        sock: &Bound<'py, PyAny>,
+        buf: Py<PyAny>,
+        nbytes: isize,
+    ) -> PyResult<Bound<'py, SocketOperation>> {
+        let operation = Datagram::RecvFromInto { buffer: buf, size: nbytes };
+        SocketOperation::datagram(slf, sock, operation)
+    }
+
+    /// Sends a datagram to an address: awaitable of the count of bytes.
+    fn sock_sendto<'py>(
+        slf: &Bound<'py, Self>,
+        sock: &Bound<'py, PyAny>,
+        data: Py<PyAny>,
+        address: Py<PyAny>,
+    ) -> PyResult<Bound<'py, SocketOperation>> {
+        SocketOperation::datagram(slf, sock, Datagram::SendTo { data, address })
     }
 
     /// Says how many descriptors the loop watches for itself, and not for the program.

@@ -66,6 +66,11 @@ impl Core {
         self.debug.get()
     }
 
+    /// Whether the loop is closed: what is scheduled now never runs.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.get()
+    }
+
     /// Changes what a registered descriptor is watched for.
     pub(crate) fn modify(&self, fd: RawFd, token: Token, interest: Interest) -> io::Result<()> {
         self.kernel()?.poller.modify(fd, token.into(), interest)

@@ -14,6 +14,8 @@ pub(crate) struct Asyncio {
     pub(crate) future: Py<PyAny>,
     pub(crate) handle: Py<PyAny>,
     pub(crate) timer_handle: Py<PyAny>,
+    /// What `call_soon_threadsafe` gives back since Python 3.14.
+    pub(crate) thread_safe_handle: Option<Py<PyAny>>,
     pub(crate) task: Py<PyAny>,
     /// The modules `asyncio.futures` and `asyncio.tasks`.
     pub(super) futures: Py<PyModule>,
@@ -26,7 +28,6 @@ pub(crate) struct Asyncio {
     format_handle: Py<PyAny>,
     extract_stack: Py<PyAny>,
     getframe: Py<PyAny>,
-    logger: Py<PyAny>,
 }
 
 static ASYNCIO: PyOnceLock<Asyncio> = PyOnceLock::new();
@@ -45,6 +46,7 @@ impl Asyncio {
                 future: of("asyncio", "Future")?,
                 handle: of("asyncio", "Handle")?,
                 timer_handle: of("asyncio", "TimerHandle")?,
+                thread_safe_handle: of("asyncio.events", "_ThreadSafeHandle").ok(),
                 task: of("asyncio", "Task")?,
                 futures: py.import("asyncio.futures")?.unbind(),
                 tasks: py.import("asyncio.tasks")?.unbind(),
@@ -54,7 +56,6 @@ impl Asyncio {
                 format_handle: of("asyncio.base_events", "_format_handle")?,
                 extract_stack: of("asyncio.format_helpers", "extract_stack")?,
                 getframe: of("sys", "_getframe")?,
-                logger: of("asyncio.log", "logger")?,
             })
         })
     }
@@ -153,8 +154,7 @@ pub(super) fn slow(
 ) -> PyResult<()> {
     let limit: f64 = event_loop.getattr("slow_callback_duration")?.extract()?;
     if seconds >= limit {
-        let asyncio = Asyncio::get(event_loop.py())?;
-        let logger = asyncio.logger.bind(event_loop.py());
+        let logger = event_loop.py().import("asyncio.base_events")?.getattr("logger")?;
         logger.call_method1("warning", ("Executing %s took %.3f seconds", name()?, seconds))?;
     }
     Ok(())

@@ -11,6 +11,7 @@ use super::contexts::CallContext;
 use super::core::{Alarm, Core, Step};
 use super::entry::Entry;
 use super::handle::{self, Callback, check_callable};
+use super::report::Asyncio;
 use crate::error::OsResult;
 use crate::ffi::method::{Arguments, FastMethod, Method};
 use crate::ffi::plain;
@@ -211,10 +212,18 @@ fn call_soon_threadsafe<'py>(
     event_loop: &Bound<'py, EventLoop>,
     arguments: Arguments<'_, 'py>,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let core = event_loop.get().core(event_loop.py());
+    let py = event_loop.py();
+    let core = event_loop.get().core(py);
     let request = Request::parse(event_loop, "call_soon_threadsafe", arguments)?;
     admit(event_loop, core, &request, "call_soon_threadsafe", false)?;
-    let handle = soon(event_loop, core, &request)?;
+    let handle = if Asyncio::get(py)?.thread_safe_handle.is_some() {
+        let (callback, context) = (request.callback(), request.context(py, core)?);
+        let handle = handle::new_threadsafe_handle(event_loop, callback, context)?;
+        core.schedule(Entry::ThreadSafe(handle.clone().unbind()));
+        handle.into_any()
+    } else {
+        soon(event_loop, core, &request)?
+    };
     core.wake().or_os_error()?;
     Ok(handle)
 }

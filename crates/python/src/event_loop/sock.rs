@@ -1,4 +1,5 @@
-//! `sock_recv`, `sock_recv_into` and `sock_sendall` as native coroutines.
+//! `sock_recv`, `sock_recv_into`, `sock_sendall` and their datagram relatives as native
+//! coroutines.
 //!
 //! An operation runs in its task's own step, never in the event handler: an operation that
 //! is cancelled while it waits has taken nothing from the socket.
@@ -12,11 +13,12 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use pyo3::{PyTraverseError, PyVisit};
-use weft_reactor::sys::socket;
+use weft_reactor::sys::socket as native;
 
 use super::EventLoop;
 use super::core::Core;
 use super::future;
+use super::sock_datagram;
 use super::watch::Direction;
 use crate::error::os_error;
 use crate::ffi::buffer::{View, bytes_with};
@@ -30,6 +32,7 @@ enum Operation {
     Recv(usize),
     RecvInto(Py<PyAny>),
     SendAll { data: Py<PyAny>, sent: Cell<usize> },
+    Datagram(sock_datagram::Operation),
 }
 
 impl Operation {
@@ -37,6 +40,15 @@ impl Operation {
         match self {
             Operation::Recv(_) | Operation::RecvInto(_) => Direction::Read,
             Operation::SendAll { .. } => Direction::Write,
+            Operation::Datagram(operation) => operation.direction(),
+        }
+    }
+
+    /// Whether the kernel announces when it is worth another attempt.
+    fn is_announced(&self, socket: &Bound<'_, PyAny>) -> PyResult<bool> {
+        match self {
+            Operation::Datagram(operation) => operation.is_announced(socket),
+            _ => Ok(true),
         }
     }
 }
@@ -112,6 +124,14 @@ impl SocketOperation {
         Self::create(event_loop, socket, operation)
     }
 
+    pub(super) fn datagram<'py>(
+        event_loop: &Bound<'py, EventLoop>,
+        socket: &Bound<'py, PyAny>,
+        operation: sock_datagram::Operation,
+    ) -> PyResult<Bound<'py, Self>> {
+        Self::create(event_loop, socket, Operation::Datagram(operation))
+    }
+
     /// Ends the operation: nothing of it is held any longer.
     fn finish(&self, py: Python<'_>) {
         let state = self.0.get(py);
@@ -139,10 +159,11 @@ impl Awaitable for SocketOperation {
         let core = event_loop.get().core(py);
         let direction = operation.direction();
 
-        let watch = core.known_socket_watch(socket, fd);
+        let announced = operation.is_announced(socket)?;
+        let watch = if announced { core.known_socket_watch(socket, fd) } else { None };
         if watch.as_ref().is_none_or(|watch| watch.may_be_ready(direction)) {
             let bulk = watch.as_ref().is_some_and(|watch| watch.bulk.get());
-            match attempt(core, py, fd, &operation, bulk)? {
+            match attempt(core, socket, fd, &operation, bulk)? {
                 Attempt::Done { value, read } => {
                     if let (Some(watch), Some(read)) = (watch, read) {
                         watch.bulk.set(read.len >= BULK);
@@ -160,7 +181,11 @@ impl Awaitable for SocketOperation {
             }
         }
         let future = future::new_future(event_loop)?;
-        core.wait_for_socket(socket, fd, direction, &future)?;
+        if announced {
+            core.wait_for_socket(socket, fd, direction, &future)?;
+        } else {
+            sock_datagram::try_again_soon(core, &future);
+        }
         future::block_on(&future)?;
         state.operation.replace(Some(operation));
         state.waiter.replace(Some(future.clone().unbind()));
@@ -212,6 +237,7 @@ impl SocketOperation {
             Some(Operation::Recv(_)) => "sock_recv",
             Some(Operation::RecvInto(_)) => "sock_recv_into",
             Some(Operation::SendAll { .. }) => "sock_sendall",
+            Some(Operation::Datagram(operation)) => operation.name(),
             None => "finished",
         };
         Ok(format!("<SocketOperation {name} {}>", state.socket.bind(py).repr()?))
@@ -225,6 +251,7 @@ impl SocketOperation {
             match operation.as_ref() {
                 Some(Operation::RecvInto(buffer)) => visit.call(buffer)?,
                 Some(Operation::SendAll { data, .. }) => visit.call(data)?,
+                Some(Operation::Datagram(operation)) => operation.traverse(&visit)?,
                 Some(Operation::Recv(_)) | None => {}
             }
         }
@@ -244,11 +271,12 @@ impl SocketOperation {
 
 fn attempt<'py>(
     core: &Core,
-    py: Python<'py>,
+    socket: &Bound<'py, PyAny>,
     fd: RawFd,
     operation: &Operation,
     bulk: bool,
 ) -> PyResult<Attempt<'py>> {
+    let py = socket.py();
     let (value, read) = match operation {
         Operation::Recv(room) => match recv(core, py, fd, *room, bulk)? {
             Ok((bytes, read)) => (bytes.into_any(), Some(read)),
@@ -257,7 +285,7 @@ fn attempt<'py>(
         Operation::RecvInto(buffer) => {
             let mut view = View::writable(buffer.bind(py))?;
             let room = view.len();
-            match socket::recv(fd, view.as_mut_slice(py)) {
+            match native::recv(fd, view.as_mut_slice(py)) {
                 Ok(len) => (len.into_pyobject(py)?.into_any(), Some(Read { len, room })),
                 Err(error) => return would_block(error),
             }
@@ -269,12 +297,16 @@ fn attempt<'py>(
                 if rest.is_empty() {
                     break (py.None().into_bound(py), None);
                 }
-                match socket::send(fd, rest) {
+                match native::send(fd, rest) {
                     Ok(count) => sent.set(sent.get() + count),
                     Err(error) => return would_block(error),
                 }
             }
         }
+        Operation::Datagram(operation) => match operation.attempt(socket, fd)? {
+            Some(value) => (value, None),
+            None => return Ok(Attempt::WouldBlock),
+        },
     };
     Ok(Attempt::Done { value, read })
 }
@@ -290,7 +322,7 @@ fn recv<'py>(
 ) -> PyResult<io::Result<(Bound<'py, PyBytes>, Read)>> {
     if bulk || size < BULK {
         let bytes =
-            bytes_with(py, size, |room| socket::recv_uninit(fd, room).map(|filled| filled.len()))?;
+            bytes_with(py, size, |room| native::recv_uninit(fd, room).map(|filled| filled.len()))?;
         return Ok(bytes.map(|bytes| {
             let len = bytes.as_bytes().len();
             (bytes, Read { len, room: size })
@@ -298,7 +330,7 @@ fn recv<'py>(
     }
     Ok(core.with_read_buffer(|buffer| {
         let room = size.min(buffer.len());
-        let len = socket::recv(fd, &mut buffer[..room])?;
+        let len = native::recv(fd, &mut buffer[..room])?;
         Ok((PyBytes::new(py, &buffer[..len]), Read { len, room }))
     }))
 }
@@ -320,7 +352,8 @@ fn check_socket(event_loop: &Bound<'_, EventLoop>, socket: &Bound<'_, PyAny>) ->
     Ok(())
 }
 
-fn is_plain_socket(socket: &Bound<'_, PyAny>) -> PyResult<bool> {
+/// Whether `socket` is a `socket.socket` and no subclass, whose methods may be its own.
+pub(crate) fn is_plain_socket(socket: &Bound<'_, PyAny>) -> PyResult<bool> {
     static SOCKET: pyo3::sync::PyOnceLock<Py<PyAny>> = pyo3::sync::PyOnceLock::new();
     let class = SOCKET.get_or_try_init(socket.py(), || {
         PyResult::Ok(socket.py().import("socket")?.getattr("socket")?.unbind())

@@ -58,6 +58,16 @@ impl SharedBytes {
     pub(crate) fn new(object: &Bound<'_, PyAny>) -> Option<Self> {
         Some(Self(object.cast_exact::<PyBytes>().ok()?.clone().unbind()))
     }
+
+    /// A copy of `bytes`.
+    pub(crate) fn copied(py: Python<'_>, bytes: &[u8]) -> Self {
+        Self(PyBytes::new(py, bytes).unbind())
+    }
+
+    /// The object itself.
+    pub(crate) fn object<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        self.0.bind(py).clone()
+    }
 }
 
 impl AsRef<[u8]> for SharedBytes {

@@ -55,6 +55,29 @@ pub(crate) fn method1<'py>(
     }
 }
 
+/// `object.name(first, second)`, without a bound method in between.
+#[inline]
+pub(crate) fn method2<'py>(
+    object: &Bound<'py, PyAny>,
+    name: &Bound<'py, PyString>,
+    first: &Bound<'py, PyAny>,
+    second: &Bound<'py, PyAny>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let stack = [object.as_ptr(), first.as_ptr(), second.as_ptr()];
+    // SAFETY: as above.
+    unsafe {
+        Bound::from_owned_ptr_or_err(
+            object.py(),
+            ffi::PyObject_VectorcallMethod(
+                name.as_ptr(),
+                stack.as_ptr(),
+                stack.len(),
+                std::ptr::null_mut(),
+            ),
+        )
+    }
+}
+
 /// `callable(*arguments)`.
 #[inline]
 pub(crate) fn call<'py>(

@@ -7,6 +7,7 @@
 //! | [`call`] | calling callables, entering contexts |
 //! | [`context`] | whether two contexts hold the same variables |
 //! | [`plain`] | classes without the cycle collector's header |
+//! | [`construction`] | instances with a `__dict__` |
 //! | [`coroutine`] | `am_send` for native awaitables, coroutines driven from here |
 //! | [`function`] | builtin functions bound to a native object |
 //! | [`descriptor`] | descriptors taken over from Python |
@@ -15,6 +16,7 @@
 
 pub(crate) mod buffer;
 pub(crate) mod call;
+pub(crate) mod construction;
 pub(crate) mod context;
 pub(crate) mod coroutine;
 pub(crate) mod descriptor;

@@ -9,14 +9,12 @@ use std::rc::{Rc, Weak};
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 use pyo3::{PyTraverseError, PyVisit};
-use rustix::io::Errno;
 use rustix::net::{SocketAddrAny, SocketAddrUnix};
 use weft_reactor::registry::Token;
 use weft_reactor::sys::{Interest, Readiness, monotonic_ns, socket};
 
 use super::connection::{Accepted, Connection, address_parts};
 use super::http_server::HttpServer;
-use crate::error::is;
 use crate::event_loop::{Deferred, Source};
 
 /// Connections taken in one turn: those that are open must have their turn too.
@@ -123,9 +121,7 @@ impl Source for Listener {
             match self.accept(py) {
                 Ok(()) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
-                // The connection was over before it began (accept(2): network errors are to be
-                // treated like EAGAIN).
-                Err(error) if is_transient(&error) => {}
+                Err(error) if socket::accept_failed_in_passing(&error) => {}
                 Err(error) => {
                     self.pause(py, &error);
                     return Ok(());
@@ -167,23 +163,6 @@ impl Deferred for Resume {
         // Not registered while it pauses, so nobody else visits it.
         visit.call(&self.0.server)
     }
-}
-
-fn is_transient(error: &io::Error) -> bool {
-    [
-        Errno::CONNABORTED,
-        Errno::PROTO,
-        Errno::NETDOWN,
-        Errno::NOPROTOOPT,
-        Errno::HOSTDOWN,
-        Errno::NONET,
-        Errno::HOSTUNREACH,
-        Errno::OPNOTSUPP,
-        Errno::NETUNREACH,
-        Errno::PERM,
-    ]
-    .iter()
-    .any(|errno| is(error, *errno))
 }
 
 fn address_of(py: Python<'_>, local: SocketAddrAny) -> PyResult<Address> {

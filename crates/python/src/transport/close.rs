@@ -9,6 +9,7 @@ use rustix::io::Errno;
 use weft_reactor::sys::socket::{self, Half};
 
 use super::connection::Connection;
+use super::sendfile;
 use super::state::State;
 use super::stream::SocketTransport;
 use super::write;
@@ -148,6 +149,9 @@ pub(super) fn output_drained(
     transport: &Bound<'_, SocketTransport>,
     state: &State,
 ) -> PyResult<()> {
+    if sendfile::go_ahead(state, transport.py())? {
+        return Ok(());
+    }
     if state.closing.get() {
         if state.lost.get() == 0 {
             finish(transport, state, None);
@@ -163,14 +167,16 @@ pub(super) fn output_drained(
     Ok(())
 }
 
-/// Ends the connection now; what is not sent is thrown away.
+/// Ends the connection now; what the socket does not take is thrown away.
 pub(super) fn force_close(transport: &Bound<'_, SocketTransport>, error: Option<PyErr>) {
     let state = transport.get().state(transport.py());
     if state.lost.get() > 0 {
         return;
     }
+    write::try_last(state);
     state.outbox.borrow_mut().clear();
     state.closing.set(true);
+    sendfile::interrupt(state, transport.py());
     finish(transport, state, error);
 }
 

@@ -10,8 +10,10 @@ use pyo3::exceptions::PyOSError;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
-use pyo3::{IntoPyObjectExt, PyTraverseError, PyVisit};
+use pyo3::{PyTraverseError, PyVisit};
 use weft_reactor::sys::socket;
+
+use crate::address;
 
 /// The owner of a descriptor.
 pub(super) enum Connection {
@@ -80,12 +82,21 @@ pub(super) fn describe(
     extra: &Bound<'_, PyDict>,
 ) -> PyResult<()> {
     let peer = match &*connection {
-        Connection::Native(_, Some(address)) => Some(internet_address(py, address)?),
+        Connection::Native(_, Some(address)) => Some(address::internet(py, address)?),
         _ => None,
     };
     connection.become_python(py)?;
     let Connection::Python(socket) = &*connection else { return Ok(()) };
-    let socket = socket.bind(py);
+    describe_socket(socket.bind(py), peer, extra)
+}
+
+/// [`describe`] for a Python socket; `peer` is its peer's address, where that is known.
+pub(super) fn describe_socket<'py>(
+    socket: &Bound<'py, PyAny>,
+    peer: Option<Bound<'py, PyAny>>,
+    extra: &Bound<'py, PyDict>,
+) -> PyResult<()> {
+    let py = socket.py();
     let wrapped = py.import("asyncio.trsock")?.getattr("TransportSocket")?.call1((socket,))?;
     extra.set_item("socket", wrapped)?;
     let name = socket.call_method0("getsockname").unwrap_or_else(|_| py.None().into_bound(py));
@@ -99,14 +110,4 @@ pub(super) fn describe(
         extra.set_item("peername", peer)?;
     }
     Ok(())
-}
-
-/// `(host, port)` or `(host, port, flowinfo, scope_id)`.
-fn internet_address<'py>(py: Python<'py>, address: &SocketAddr) -> PyResult<Bound<'py, PyAny>> {
-    match address {
-        SocketAddr::V4(v4) => (v4.ip().to_string(), v4.port()).into_bound_py_any(py),
-        SocketAddr::V6(v6) => {
-            (v6.ip().to_string(), v6.port(), v6.flowinfo(), v6.scope_id()).into_bound_py_any(py)
-        }
-    }
 }

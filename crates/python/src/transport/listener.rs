@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -19,8 +19,8 @@ use crate::error::{OsResult, os_error};
 use crate::event_loop::{Deferred, EventLoop, Source, failed};
 use crate::ffi::call;
 
-/// How long accepting rests when the process or the system is out of descriptors.
-const EXHAUSTED_PAUSE_NS: i64 = 1_000_000_000;
+/// How long accepting rests after an error that will not pass by itself.
+const PAUSE_NS: i64 = 1_000_000_000;
 
 /// Connections accepted a turn at most; then the others' turn comes first.
 const ACCEPTS_PER_TURN: usize = 64;
@@ -35,6 +35,7 @@ pub(crate) struct Listener {
 
 /// What is done with each connection.
 struct ListenSource {
+    me: Weak<Self>,
     event_loop: Py<EventLoop>,
     socket: Py<PyAny>,
     fd: RawFd,
@@ -45,6 +46,8 @@ struct ListenSource {
     protocol_factory: Py<PyAny>,
     server: Option<Py<PyAny>>,
     accepts_per_turn: usize,
+    /// Whether nothing is accepted at the moment.
+    resting: Cell<bool>,
     /// For TLS: takes the Python socket object instead.
     accepted: Option<Py<PyAny>>,
 }
@@ -64,15 +67,18 @@ impl Listener {
     ) -> PyResult<Self> {
         let py = sock.py();
         let fd = Connection::descriptor(sock)?;
-        let source = Rc::new(ListenSource {
+        let context = call::copy_context(py)?;
+        let source = Rc::new_cyclic(|me| ListenSource {
+            me: Weak::clone(me),
             event_loop: event_loop.clone_ref(py),
             socket: sock.clone().unbind(),
             fd,
             token: Cell::new(None),
-            context: call::copy_context(py)?.unbind(),
+            context: context.unbind(),
             protocol_factory,
             server,
             accepts_per_turn: backlog.clamp(1, ACCEPTS_PER_TURN),
+            resting: Cell::new(false),
             accepted,
         });
         let core = event_loop.bind(py).get().core(py);
@@ -96,13 +102,15 @@ impl Listener {
 impl Source for ListenSource {
     fn ready(&self, py: Python<'_>, _readiness: Readiness) -> PyResult<()> {
         for _ in 0..self.accepts_per_turn {
-            if !self.is_open(py) {
+            if self.resting.get() || !self.is_open(py) {
                 return Ok(());
             }
             match socket::accept(self.fd) {
                 Ok((fd, peer)) => {
                     call::in_context(self.context.bind(py), || self.welcome(py, fd, peer))?;
                 }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                Err(error) if socket::accept_failed_in_passing(&error) => {}
                 Err(error) => return self.refuse(py, error),
             }
         }
@@ -150,48 +158,50 @@ impl ListenSource {
         })
     }
 
+    /// Accepting has failed. What does not pass with this one connection would fail at once
+    /// again, and fill the log: then accepting rests for a while.
     fn refuse(&self, py: Python<'_>, error: io::Error) -> PyResult<()> {
         let event_loop = self.event_loop.bind(py);
-        match Errno::from_io_error(&error) {
-            Some(Errno::AGAIN | Errno::CONNABORTED | Errno::PROTO) => Ok(()),
+        let message = match Errno::from_io_error(&error) {
             Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM) => {
-                let core = event_loop.get().core(py);
-                if let Some(token) = self.token.get() {
-                    core.modify(self.fd, token, Interest::level(false, false)).or_os_error()?;
-                    let event_loop = event_loop.clone().unbind();
-                    let resume = Resume { event_loop, fd: self.fd, token };
-                    core.set_alarm(monotonic_ns() + EXHAUSTED_PAUSE_NS, Box::new(resume));
-                }
-                let details = PyDict::new(py);
-                details.set_item("socket", &self.socket)?;
-                let message = "socket.accept() out of system resource";
-                failed(event_loop, os_error(&error), message, &details)
+                "socket.accept() out of system resource"
             }
-            _ => {
-                let message = "Accept failed on a socket";
-                failed(event_loop, os_error(&error), message, &PyDict::new(py))
-            }
-        }
+            _ => "Accept failed on a socket",
+        };
+        self.rest(py)?;
+        let details = PyDict::new(py);
+        details.set_item("socket", &self.socket)?;
+        failed(event_loop, os_error(&error), message, &details)
+    }
+
+    fn rest(&self, py: Python<'_>) -> PyResult<()> {
+        let core = self.event_loop.bind(py).get().core(py);
+        let Some(token) = self.token.get() else { return Ok(()) };
+        core.modify(self.fd, token, Interest::silent()).or_os_error()?;
+        self.resting.set(true);
+        core.set_alarm(monotonic_ns() + PAUSE_NS, Box::new(Resume(self.me.clone())));
+        Ok(())
     }
 }
 
-/// Ends the pause of a listener that ran out of descriptors.
-struct Resume {
-    event_loop: Py<EventLoop>,
-    fd: RawFd,
-    token: Token,
-}
+/// Ends the rest of a listener, if it is still there.
+struct Resume(Weak<ListenSource>);
 
 impl Deferred for Resume {
     fn run(self: Box<Self>, py: Python<'_>) -> PyResult<()> {
-        let core = self.event_loop.bind(py).get().core(py);
-        if core.is_registered(self.token) {
-            core.modify(self.fd, self.token, Interest::level(true, false)).or_os_error()?;
+        let Some(source) = self.0.upgrade() else { return Ok(()) };
+        source.resting.set(false);
+        let core = source.event_loop.bind(py).get().core(py);
+        if let Some(token) = source.token.get()
+            && core.is_registered(token)
+        {
+            core.modify(source.fd, token, Interest::level(true, false)).or_os_error()?;
         }
         Ok(())
     }
 
-    fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
-        visit.call(&self.event_loop)
+    fn traverse(&self, _visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
+        // The registration owns the source and visits it.
+        Ok(())
     }
 }

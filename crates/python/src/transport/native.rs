@@ -53,7 +53,7 @@ impl SocketTransport {
             current.native = Some(native);
             current.is_buffered = false;
         }
-        state.write.paused.replace(false)
+        state.write.flow.hand_over()
     }
 
     /// Sends `bytes` at the end of the running callback. A vector that was copied comes back.

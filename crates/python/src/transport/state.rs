@@ -16,11 +16,9 @@ use weft_reactor::registry::Token;
 use weft_reactor::sys::socket;
 
 use super::connection::Connection;
+use super::flow::FlowControl;
 use super::native::Native;
 use crate::event_loop::EventLoop;
-
-/// asyncio's default high-water mark of a transport's write buffer.
-pub(super) const HIGH_WATER: usize = 64 * 1024;
 
 /// A protocol. Its methods are looked up at each call, as asyncio does: applications and
 /// tests replace them on the instance.
@@ -59,6 +57,8 @@ pub(super) struct State {
     pub(super) outbox: RefCell<Outbox<PyBackedBytes>>,
     pub(super) read: ReadState,
     pub(super) write: WriteState,
+    /// While the connection is lent to `loop.sendfile`: what waits for its turn to write.
+    pub(super) sendfile: RefCell<Option<Py<PyAny>>>,
     /// connection_made was called (or is being called).
     pub(super) started: Cell<bool>,
     /// `close()` or an error has begun the end.
@@ -93,10 +93,7 @@ pub(super) struct WriteState {
     pub(super) flush_ordered: Cell<bool>,
     /// `write_eof()` was called.
     pub(super) eof: Cell<bool>,
-    /// pause_writing was called and resume_writing was not yet.
-    pub(super) paused: Cell<bool>,
-    pub(super) high: Cell<usize>,
-    pub(super) low: Cell<usize>,
+    pub(super) flow: FlowControl,
 }
 
 impl State {
@@ -133,10 +130,9 @@ impl State {
                 ready: Cell::new(true),
                 flush_ordered: Cell::new(false),
                 eof: Cell::new(false),
-                paused: Cell::new(false),
-                high: Cell::new(HIGH_WATER),
-                low: Cell::new(HIGH_WATER / 4),
+                flow: FlowControl::default(),
             },
+            sendfile: RefCell::new(None),
             started: Cell::new(false),
             closing: Cell::new(false),
             lost: Cell::new(0),
@@ -169,6 +165,9 @@ impl State {
         if let Ok(extra) = self.extra.try_borrow() {
             visit.call(&*extra)?;
         }
+        if let Ok(waiter) = self.sendfile.try_borrow() {
+            visit.call(&*waiter)?;
+        }
         Ok(())
     }
 
@@ -176,6 +175,7 @@ impl State {
         let protocol = self.protocol.take();
         let server = self.server.take();
         let extra = self.extra.take();
-        drop((protocol, server, extra));
+        let waiter = self.sendfile.take();
+        drop((protocol, server, extra, waiter));
     }
 }

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::rc::Rc;
 
-use pyo3::exceptions::{PyResourceWarning, PyTypeError};
+use pyo3::exceptions::PyResourceWarning;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use pyo3::{PyTraverseError, PyVisit};
@@ -14,12 +14,12 @@ use weft_reactor::sys::{Interest, Readiness, socket};
 use super::close::{self, Start};
 use super::connection::{self, Connection};
 use super::state::{Protocol, State};
-use super::{read, write};
+use super::{flow, native, read, sendfile, write};
 use crate::error::OsResult;
 use crate::event_loop::{EventLoop, Source};
 use crate::ffi::call;
 use crate::ffi::gil::GilBound;
-use crate::ffi::method::{self, Arguments, FastMethod, Method};
+use crate::ffi::method;
 
 /// A stream connection: the interface of `asyncio.Transport`.
 #[pyclass(frozen, weakref, module = "weft")]
@@ -67,6 +67,25 @@ impl Source for StreamSource {
 
     fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
         visit.call(&self.0)
+    }
+}
+
+impl flow::FlowControlled for SocketTransport {
+    fn flow<'a>(slf: &'a Bound<'_, Self>) -> &'a flow::FlowControl {
+        &slf.get().state(slf.py()).write.flow
+    }
+
+    fn waiting(slf: &Bound<'_, Self>) -> usize {
+        slf.get().state(slf.py()).outbox.borrow().len()
+    }
+
+    fn audience<'py>(slf: &Bound<'py, Self>) -> (Option<Bound<'py, PyAny>>, Bound<'py, EventLoop>) {
+        let state = slf.get().state(slf.py());
+        (state.protocol(slf.py()), state.event_loop.bind(slf.py()).clone())
+    }
+
+    fn is_told(slf: &Bound<'_, Self>) -> bool {
+        native::of(slf.py(), slf.get().state(slf.py())).is_none()
     }
 }
 
@@ -126,37 +145,9 @@ impl SocketTransport {
     }
 }
 
-/// `write(data)`, the one method worth a fast calling convention.
-struct Write;
-
-impl FastMethod for Write {
-    type Receiver = SocketTransport;
-    const NAME: &'static std::ffi::CStr = c"write";
-    const DOC: &'static std::ffi::CStr = c"write($self, data)\n--\n\nSend bytes (bytes, bytearray or memoryview; mutable ones are copied).\n\nNever blocks: what the socket does not take is buffered.";
-    const BODY: Method<SocketTransport> = |transport, arguments: Arguments<'_, '_>| {
-        let data = write_argument(transport.py(), arguments)?;
-        write::write(transport, &data)?;
-        Ok(transport.py().None().into_bound(transport.py()))
-    };
-}
-
-/// The one argument of a transport's `write`.
-#[inline]
-pub(crate) fn write_argument<'a, 'py>(
-    py: Python<'py>,
-    arguments: Arguments<'a, 'py>,
-) -> PyResult<Borrowed<'a, 'py, PyAny>> {
-    let known = [pyo3::intern!(py, "data")];
-    match (arguments.positional(), arguments.keywords("write", known)?) {
-        ([data], [None]) => Ok(*data),
-        ([], [Some(data)]) => Ok(data),
-        _ => Err(PyTypeError::new_err("write() takes exactly one argument, data")),
-    }
-}
-
 /// Adds what `#[pymethods]` cannot express.
-pub(crate) fn install(py: Python<'_>) -> PyResult<()> {
-    method::install::<Write>(&py.get_type::<SocketTransport>())
+pub(super) fn install(py: Python<'_>) -> PyResult<()> {
+    method::install::<write::Write>(&py.get_type::<SocketTransport>())
 }
 
 #[pymethods]
@@ -206,8 +197,7 @@ impl SocketTransport {
 
     /// The low- and the high-water mark of the write buffer, in bytes.
     fn get_write_buffer_limits(&self, py: Python<'_>) -> (usize, usize) {
-        let write = &self.state(py).write;
-        (write.low.get(), write.high.get())
+        self.state(py).write.flow.limits()
     }
 
     /// Sets the marks at which the protocol is paused and resumed, in bytes.
@@ -217,7 +207,7 @@ impl SocketTransport {
         high: Option<isize>,
         low: Option<isize>,
     ) -> PyResult<()> {
-        write::set_limits(slf, high, low)
+        flow::set_limits(slf, high, low)
     }
 
     /// Closes the connection once everything written is sent.
@@ -238,6 +228,17 @@ impl SocketTransport {
     #[pyo3(signature = (exc, message="Fatal error on transport"))]
     fn _fatal_error(slf: &Bound<'_, Self>, exc: Bound<'_, PyAny>, message: &str) -> PyResult<()> {
         close::fatal_error(slf, PyErr::from_value(exc), message)
+    }
+
+    /// Lends the connection to `loop.sendfile`: a future that is done when everything written
+    /// is sent. Until `_end_sendfile()` nobody else may write.
+    fn _begin_sendfile<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        sendfile::begin(slf)
+    }
+
+    /// Ends what `_begin_sendfile()` began.
+    fn _end_sendfile(slf: &Bound<'_, Self>) -> PyResult<()> {
+        sendfile::end(slf)
     }
 
     /// Whether the transport is closing or closed.
@@ -319,7 +320,7 @@ impl SocketTransport {
 
     #[getter(_protocol_paused)]
     fn protocol_paused(&self, py: Python<'_>) -> bool {
-        self.state(py).write.paused.get()
+        self.state(py).write.flow.is_paused()
     }
 
     /// `isinstance(transport, asyncio.Transport)` holds, as libraries expect, and asyncio's
@@ -336,7 +337,11 @@ impl SocketTransport {
 
     #[classattr]
     fn _sendfile_compatible(py: Python<'_>) -> PyResult<Py<PyAny>> {
-        Ok(py.import("asyncio.constants")?.getattr("_SendfileMode")?.getattr("FALLBACK")?.unbind())
+        Ok(py
+            .import("asyncio.constants")?
+            .getattr("_SendfileMode")?
+            .getattr("TRY_NATIVE")?
+            .unbind())
     }
 
     fn __repr__(&self, py: Python<'_>) -> String {

@@ -6,7 +6,7 @@
 
 use std::io::{self, IoSlice};
 
-use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
+use pyo3::exceptions::{PyRuntimeError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::{PyByteArray, PyBytes, PyMemoryView};
@@ -14,21 +14,46 @@ use weft_reactor::outbox::MAX_SLICES;
 use weft_reactor::sys::socket;
 
 use super::close;
+use super::flow::{self, HIGH_WATER};
 use super::native;
-use super::state::{HIGH_WATER, State};
+use super::state::State;
 use super::stream::SocketTransport;
 use crate::error::os_error;
-use crate::event_loop::{failed, protocol_details};
 use crate::ffi::buffer::View;
+use crate::ffi::method::{Arguments, FastMethod, Method};
 
-/// `write(data)`.
-pub(super) fn write(
-    transport: &Bound<'_, SocketTransport>,
-    data: &Bound<'_, PyAny>,
-) -> PyResult<()> {
+/// `write(data)`, the one method worth a fast calling convention.
+pub(super) struct Write;
+
+impl FastMethod for Write {
+    type Receiver = SocketTransport;
+    const NAME: &'static std::ffi::CStr = c"write";
+    const DOC: &'static std::ffi::CStr = c"write($self, data)\n--\n\nSend bytes (bytes, bytearray or memoryview; mutable ones are copied).\n\nNever blocks: what the socket does not take is buffered.";
+    const BODY: Method<SocketTransport> = |transport, arguments: Arguments<'_, '_>| {
+        let data = argument(transport.py(), arguments)?;
+        write(transport, &data)?;
+        Ok(transport.py().None().into_bound(transport.py()))
+    };
+}
+
+/// The one argument of a transport's `write`.
+#[inline]
+pub(crate) fn argument<'a, 'py>(
+    py: Python<'py>,
+    arguments: Arguments<'a, 'py>,
+) -> PyResult<Borrowed<'a, 'py, PyAny>> {
+    let known = [pyo3::intern!(py, "data")];
+    match (arguments.positional(), arguments.keywords("write", known)?) {
+        ([data], [None]) => Ok(*data),
+        ([], [Some(data)]) => Ok(data),
+        _ => Err(PyTypeError::new_err("write() takes exactly one argument, data")),
+    }
+}
+
+fn write(transport: &Bound<'_, SocketTransport>, data: &Bound<'_, PyAny>) -> PyResult<()> {
     let state = transport.get().state(transport.py());
     check_data(data)?;
-    check_writable(state)?;
+    check_writable(state, "write")?;
     if refuse_lost(transport, state)? {
         return Ok(());
     }
@@ -56,7 +81,7 @@ pub(super) fn writelines(
     list: &Bound<'_, PyAny>,
 ) -> PyResult<()> {
     let state = transport.get().state(transport.py());
-    check_writable(state)?;
+    check_writable(state, "writelines")?;
     let list: Vec<Bound<'_, PyAny>> = list.try_iter()?.collect::<PyResult<_>>()?;
     list.iter().try_for_each(check_data)?;
     if refuse_lost(transport, state)? {
@@ -79,9 +104,13 @@ pub(crate) fn check_data(data: &Bound<'_, PyAny>) -> PyResult<()> {
     )))
 }
 
-fn check_writable(state: &State) -> PyResult<()> {
+fn check_writable(state: &State, method: &str) -> PyResult<()> {
     if state.write.eof.get() {
-        return Err(PyRuntimeError::new_err("Cannot call write() after write_eof()"));
+        return Err(PyRuntimeError::new_err(format!("Cannot call {method}() after write_eof()")));
+    }
+    if state.sendfile.borrow().is_some() {
+        let message = format!("unable to {method}; sendfile is in progress");
+        return Err(PyRuntimeError::new_err(message));
     }
     Ok(())
 }
@@ -117,10 +146,10 @@ fn push(state: &State, data: &Bound<'_, PyAny>) -> PyResult<()> {
 /// Orders a flush for the end of the callback, or flushes now if none runs or too much waits.
 fn send_soon(transport: &Bound<'_, SocketTransport>, state: &State) -> PyResult<()> {
     if !state.write.ready.get() {
-        return pause_if_full(transport, state);
+        return flow::pause_if_full(transport);
     }
     let waiting = state.outbox.borrow().len();
-    if waiting < HIGH_WATER.min(state.write.high.get()) {
+    if waiting < HIGH_WATER.min(state.write.flow.limits().1) {
         if state.write.flush_ordered.get() {
             return Ok(());
         }
@@ -148,14 +177,25 @@ pub(super) fn flush(transport: &Bound<'_, SocketTransport>) -> PyResult<()> {
         let message = "Fatal write error on socket transport";
         return close::fatal_error(transport, os_error(&error), message);
     }
-    match native::of(py, state) {
-        Some((protocol, native)) => native.drained(&protocol)?,
-        None => resume_if_drained(transport, state)?,
-    }
-    if state.outbox.borrow().is_empty() {
+    // An exit that resume_writing raises must not keep a closing connection open.
+    let resumed = match native::of(py, state) {
+        Some((protocol, native)) => native.drained(&protocol),
+        None => flow::resume_if_drained(transport),
+    };
+    let settled = if state.outbox.borrow().is_empty() {
         close::output_drained(transport, state)
     } else {
-        pause_if_full(transport, state)
+        flow::pause_if_full(transport)
+    };
+    resumed.and(settled)
+}
+
+/// Sends what the running callback wrote before it ended the connection: a last answer, a TLS
+/// alert. asyncio's `write()` has sent it by then.
+pub(super) fn try_last(state: &State) {
+    if state.write.flush_ordered.replace(false) {
+        // The connection ends whatever comes of it.
+        let _ = send(state);
     }
 }
 
@@ -183,28 +223,6 @@ fn send(state: &State) -> io::Result<()> {
     Ok(())
 }
 
-/// Calls `pause_writing` when the buffer passes the high-water mark.
-pub(super) fn pause_if_full(transport: &Bound<'_, SocketTransport>, state: &State) -> PyResult<()> {
-    let waiting = state.outbox.borrow().len();
-    if waiting <= state.write.high.get() || native::of(transport.py(), state).is_some() {
-        return Ok(());
-    }
-    if state.write.paused.replace(true) {
-        return Ok(());
-    }
-    tell(transport, state, "pause_writing")
-}
-
-/// Calls `resume_writing` when the buffer is down to the low-water mark.
-fn resume_if_drained(transport: &Bound<'_, SocketTransport>, state: &State) -> PyResult<()> {
-    let waiting = state.outbox.borrow().len();
-    if !state.write.paused.get() || waiting > state.write.low.get() {
-        return Ok(());
-    }
-    state.write.paused.set(false);
-    tell(transport, state, "resume_writing")
-}
-
 /// The socket has room again.
 pub(super) fn write_ready(transport: &Bound<'_, SocketTransport>) -> PyResult<()> {
     let state = transport.get().state(transport.py());
@@ -214,20 +232,6 @@ pub(super) fn write_ready(transport: &Bound<'_, SocketTransport>) -> PyResult<()
     flush(transport)
 }
 
-/// Calls a flow-control method; an error in it is reported and changes nothing (asyncio's way).
-fn tell(transport: &Bound<'_, SocketTransport>, state: &State, method: &str) -> PyResult<()> {
-    let py = transport.py();
-    let Some(protocol) = state.protocol(py) else { return Ok(()) };
-    match protocol.call_method0(method) {
-        Ok(_) => Ok(()),
-        Err(error) => {
-            let details = protocol_details(transport.as_any(), Some(&protocol))?;
-            let message = format!("protocol.{method}() failed");
-            failed(state.event_loop.bind(py), error, &message, &details)
-        }
-    }
-}
-
 /// `write_eof()`: shuts the sending half down once everything is sent.
 pub(super) fn write_eof(transport: &Bound<'_, SocketTransport>) -> PyResult<()> {
     let state = transport.get().state(transport.py());
@@ -235,35 +239,6 @@ pub(super) fn write_eof(transport: &Bound<'_, SocketTransport>) -> PyResult<()> 
         return Ok(());
     }
     flush(transport)
-}
-
-/// `set_write_buffer_limits(high, low)`, by asyncio's rules.
-pub(super) fn set_limits(
-    transport: &Bound<'_, SocketTransport>,
-    high: Option<isize>,
-    low: Option<isize>,
-) -> PyResult<()> {
-    let state = transport.get().state(transport.py());
-    let (high, low) = limits(high, low, HIGH_WATER)?;
-    state.write.high.set(high);
-    state.write.low.set(low);
-    pause_if_full(transport, state)
-}
-
-/// High- and low-water marks from those that a caller gives, by asyncio's rules.
-pub(crate) fn limits(
-    high: Option<isize>,
-    low: Option<isize>,
-    default: usize,
-) -> PyResult<(usize, usize)> {
-    let high = high.unwrap_or_else(|| low.map_or(default as isize, |low| low.saturating_mul(4)));
-    let low = low.unwrap_or(high / 4);
-    if high < low || low < 0 {
-        return Err(PyValueError::new_err(format!(
-            "high ({high}) must be >= low ({low}) must be >= 0"
-        )));
-    }
-    Ok((high as usize, low as usize))
 }
 
 /// Bytes not yet taken by the kernel. What a callback wrote is sent first, so that the figure

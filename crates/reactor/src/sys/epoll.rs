@@ -1,5 +1,7 @@
 //! Readiness by epoll(7).
 
+mod renew;
+
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -36,6 +38,11 @@ impl Interest {
     /// connection wakes one of them, not all. Such an interest cannot be modified.
     pub fn listening() -> Self {
         Self(EventFlags::IN | EventFlags::EXCLUSIVE)
+    }
+
+    /// Nothing for a while. Hang-ups and errors come unasked, but once at most.
+    pub fn silent() -> Self {
+        Self(EventFlags::ONESHOT)
     }
 
     /// Edge-triggered in both directions: registered once, never changed. The owner must

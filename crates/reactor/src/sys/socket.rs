@@ -17,7 +17,7 @@ use super::lend;
 
 /// `DONTWAIT`: a socket that its owner left blocking must not stop the loop. `NOSIGNAL`: a
 /// peer that is gone is an error, not a `SIGPIPE`.
-const SEND_FLAGS: SendFlags = SendFlags::DONTWAIT.union(SendFlags::NOSIGNAL);
+pub(super) const SEND_FLAGS: SendFlags = SendFlags::DONTWAIT.union(SendFlags::NOSIGNAL);
 
 /// Which half of a connection to shut down.
 #[derive(Clone, Copy, Debug)]
@@ -74,6 +74,26 @@ pub fn accept(fd: RawFd) -> io::Result<(OwnedFd, Option<SocketAddr>)> {
     let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
     let (connection, peer) = retry_on_intr(|| net::acceptfrom_with(fd, flags))?;
     Ok((connection, peer.and_then(|peer| SocketAddr::try_from(peer).ok())))
+}
+
+/// Whether [`accept`] failed for one connection that was over before it began, so that the next
+/// may be accepted at once. accept(2) hands pending network errors of the new socket on.
+pub fn accept_failed_in_passing(error: &io::Error) -> bool {
+    Errno::from_io_error(error).is_some_and(|errno| {
+        [
+            Errno::CONNABORTED,
+            Errno::PROTO,
+            Errno::NETDOWN,
+            Errno::NOPROTOOPT,
+            Errno::HOSTDOWN,
+            Errno::NONET,
+            Errno::HOSTUNREACH,
+            Errno::OPNOTSUPP,
+            Errno::NETUNREACH,
+            Errno::PERM,
+        ]
+        .contains(&errno)
+    })
 }
 
 /// Shuts one or both halves of a connection down.

@@ -203,7 +203,7 @@ impl FastMethod for When {
         |handle, _: Arguments<'_, '_>| plain::value(handle).when.into_bound_py_any(handle.py());
 }
 
-/// Makes both classes and exports them.
+/// Makes the classes and exports them.
 pub(in crate::event_loop) fn install(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let py = module.py();
     let handle = plain::class::<HandleState>(py)?;
@@ -215,5 +215,6 @@ pub(in crate::event_loop) fn install(module: &Bound<'_, PyModule>) -> PyResult<(
     let timer = plain::class::<TimerState>(py)?;
     method::install::<CancelTimer>(timer)?;
     method::install::<When>(timer)?;
-    module.add(TimerState::NAME, timer)
+    module.add(TimerState::NAME, timer)?;
+    super::threadsafe::install(module)
 }
