@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING
 
 from weft import _core
 from weft.base import BaseEventLoop

@@ -15,9 +15,7 @@ use super::write;
 use crate::event_loop::{is_done, new_future, wake};
 
 /// A future that is done when everything written before is sent.
-pub(super) fn begin<'py>(
-    transport: &Bound<'py, SocketTransport>,
-) -> PyResult<Bound<'py, PyAny>> {
+pub(super) fn begin<'py>(transport: &Bound<'py, SocketTransport>) -> PyResult<Bound<'py, PyAny>> {
     let py = transport.py();
     let state = transport.get().state(py);
     if state.sendfile.borrow().is_some() {
