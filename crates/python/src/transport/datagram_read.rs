@@ -24,8 +24,9 @@ const LONGEST_DATAGRAM: usize = 256 * 1024;
 const DATAGRAMS_PER_EVENT: usize = 16;
 
 /// An event says that one datagram waits, not how many: to find out costs a system call that
-/// mostly hears "no more". So after each such answer this many events deliver one datagram each.
-const QUIET_EVENTS: u8 = 16;
+/// mostly hears "no more". So after each such answer this many events deliver one datagram each;
+/// a burst that begins meanwhile costs some extra waits, which are short.
+const QUIET_EVENTS: u8 = 100;
 
 /// One attempt.
 enum Received<'py> {
