@@ -1,7 +1,7 @@
 """`asyncio.BaseEventLoop`, with the hooks that typeshed does not declare.
 
 weft's loop fills and calls these private hooks as asyncio's own loops do; they are the same
-in CPython 3.11, 3.12 and 3.13.
+in CPython 3.11 to 3.14.
 """
 
 from __future__ import annotations

@@ -147,10 +147,12 @@ class SubprocessTransport(base_subprocess.BaseSubprocessTransport):
         if self._pending_calls is not None:
             # The pipes are not connected. They never will be if one was refused, or if the task
             # that connects them was cancelled; only the start itself can be waiting.
-            for waiter in self._exit_waiters:
+            # Since 3.14 the base class has woken it, and keeps no waiters any more.
+            waiters = self._exit_waiters or []
+            for waiter in waiters:
                 if not waiter.done():
                     waiter.set_result(returncode)
-            self._exit_waiters.clear()
+            waiters.clear()
 
     def _drop_pipes(self) -> None:
         """Close what was not connected, after a start that failed."""

@@ -1,6 +1,6 @@
 //! The life of a connection: connection_made, connection_lost, and every error between.
 
-use pyo3::exceptions::PyOSError;
+use pyo3::exceptions::{PyOSError, PyResourceWarning};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
@@ -214,4 +214,19 @@ pub(super) fn fatal_error(
     }
     force_close(transport, Some(error));
     Ok(())
+}
+
+/// The last reference to a transport is gone. Closes what nobody has closed, with a warning.
+pub(super) fn abandoned(state: &State, py: Python<'_>) {
+    let connection = state.connection.replace(Connection::Closed);
+    if matches!(connection, Connection::Closed) {
+        return;
+    }
+    let text = format!("unclosed transport <SocketTransport fd={}>", state.fd.get());
+    let text = std::ffi::CString::new(text).unwrap_or_default();
+    let warned = PyErr::warn(py, &py.get_type::<PyResourceWarning>(), &text, 1);
+    // An error has nowhere to go from a destructor.
+    for error in [warned, connection.close(py)].into_iter().filter_map(Result::err) {
+        error.write_unraisable(py, None);
+    }
 }

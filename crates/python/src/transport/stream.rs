@@ -4,7 +4,6 @@ use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::rc::Rc;
 
-use pyo3::exceptions::PyResourceWarning;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use pyo3::{PyTraverseError, PyVisit};
@@ -373,22 +372,6 @@ impl SocketTransport {
 impl Drop for SocketTransport {
     fn drop(&mut self) {
         // While the interpreter ends there is nobody to warn; the kernel closes the rest.
-        let _ = Python::try_attach(|py| {
-            let state = self.state(py);
-            let connection = state.connection.replace(Connection::Closed);
-            if matches!(connection, Connection::Closed) {
-                return;
-            }
-            let text = format!("unclosed transport <SocketTransport fd={}>", state.fd.get());
-            let category = py.get_type::<PyResourceWarning>();
-            let text = std::ffi::CString::new(text).unwrap_or_default();
-            // A warning that is an error has nowhere to go from a destructor.
-            if let Err(error) = PyErr::warn(py, &category, &text, 1) {
-                error.write_unraisable(py, None);
-            }
-            if let Err(error) = connection.close(py) {
-                error.write_unraisable(py, None);
-            }
-        });
+        let _ = Python::try_attach(|py| close::abandoned(self.state(py), py));
     }
 }
