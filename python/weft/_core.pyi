@@ -28,11 +28,11 @@ __all__ = [
     "Settings",
     "SocketOperation",
     "SocketTransport",
+    "SslTransport",
     "StartupError",
     "ThreadSafeHandle",
     "TimerHandle",
     "TlsProtocol",
-    "TlsTransport",
     "WritePipeTransport",
     "__version__",
     "bind",
@@ -236,13 +236,13 @@ class TlsProtocol(asyncio.Protocol):
         ssl_shutdown_timeout: float,
     ) -> Self: ...
     @property
-    def _app_transport(self) -> TlsTransport: ...
+    def _app_transport(self) -> SslTransport: ...
     @property
     def _app_protocol(self) -> asyncio.BaseProtocol: ...
     def _feed(self, data: bytes) -> None: ...
 
 @final
-class TlsTransport(asyncio.Transport):
+class SslTransport(asyncio.Transport):
     def get_read_buffer_size(self) -> int: ...
     def get_read_buffer_limits(self) -> tuple[int, int]: ...
     def set_read_buffer_limits(self, high: int | None = None, low: int | None = None) -> None: ...

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.weft_only("asyncio has one engine")
 def is_native(transport) -> bool:
     from weft import _core
 
-    return type(transport) is _core.TlsTransport
+    return type(transport) is _core.SslTransport
 
 
 async def test_the_engine_asked_for_is_the_engine_used(engine):

@@ -26,7 +26,7 @@ mod _core {
     #[pymodule_export]
     use crate::server::{ClientDisconnected, Exchange, HttpServer, Operation};
     #[pymodule_export]
-    use crate::tls::{TlsProtocol, TlsTransport, tls_unavailable};
+    use crate::tls::{SslTransport, TlsProtocol, tls_unavailable};
     #[pymodule_export]
     use crate::transport::{
         DatagramTransport, Listener, ReadPipeTransport, SocketTransport, WritePipeTransport,

@@ -223,7 +223,7 @@ impl Core {
             }
         }
         let reference = PyWeakrefReference::new(socket)?.unbind();
-        self.new_watch(fd, Some(reference), is_tcp(socket)?, Interest::edge())
+        self.new_watch(fd, Some(reference), is_tcp(socket), Interest::edge())
     }
 
     /// The watch of a socket object, if it has one already.
@@ -350,12 +350,12 @@ impl Core {
     }
 }
 
-fn is_tcp(socket: &Bound<'_, PyAny>) -> PyResult<bool> {
+/// False for what does not say so: a stand-in for a socket is none that short reads tell of.
+fn is_tcp(socket: &Bound<'_, PyAny>) -> bool {
     let py = socket.py();
-    let family: i32 = socket.getattr(intern!(py, "family"))?.extract()?;
-    let kind: i32 = socket.getattr(intern!(py, "type"))?.extract()?;
+    let number = |name| socket.getattr(name).and_then(|value| value.extract::<i32>()).ok();
     // The values of Linux on every architecture: AF_INET, AF_INET6, SOCK_STREAM.
-    Ok(matches!(family, 2 | 10) && kind == 1)
+    matches!(number(intern!(py, "family")), Some(2 | 10)) && number(intern!(py, "type")) == Some(1)
 }
 
 fn level(direction: Direction) -> Interest {

@@ -3,7 +3,7 @@
 //! | module | owns |
 //! |---|---|
 //! | [`protocol`] | the Python class `TlsProtocol`: what the transport below calls |
-//! | [`transport`] | the Python class `TlsTransport`: what the application calls |
+//! | [`transport`] | the Python class `SslTransport`: what the application calls |
 //! | [`state`] | what a connection is made of, and its phases |
 //! | [`lower`] | the transport below: a socket's, or any other |
 //! | [`handshake`] | from connected to encrypted |
@@ -26,7 +26,7 @@ mod transport;
 mod write;
 
 pub(crate) use protocol::TlsProtocol;
-pub(crate) use transport::{TlsTransport, install};
+pub(crate) use transport::{SslTransport, install};
 
 use pyo3::prelude::*;
 

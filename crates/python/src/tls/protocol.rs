@@ -7,7 +7,7 @@ use pyo3::{PyTraverseError, PyVisit};
 
 use super::lower::Lower;
 use super::state::{Limit, Phase, ReadState, State, Tls, Told, WriteState};
-use super::transport::TlsTransport;
+use super::transport::SslTransport;
 use super::{handshake, read, shutdown, write};
 use crate::event_loop::EventLoop;
 use crate::ffi::buffer::View;
@@ -99,14 +99,14 @@ impl TlsProtocol {
             write: WriteState::default(),
         };
         let protocol = Bound::new(py, TlsProtocol(GilBound::new(state)))?;
-        let transport = Bound::new(py, TlsTransport::new(&protocol))?;
+        let transport = Bound::new(py, SslTransport::new(&protocol))?;
         protocol.get().state(py).transport.replace(Some(transport.unbind()));
         Ok(protocol.unbind())
     }
 
     /// The transport for the application.
     #[getter(_app_transport)]
-    fn app_transport(&self, py: Python<'_>) -> Option<Py<TlsTransport>> {
+    fn app_transport(&self, py: Python<'_>) -> Option<Py<SslTransport>> {
         self.state(py).transport.borrow().as_ref().map(|transport| transport.clone_ref(py))
     }
 

@@ -14,7 +14,7 @@ use weft_reactor::outbox::Outbox;
 
 use super::lower::Lower;
 use super::read::Decrypted;
-use super::transport::TlsTransport;
+use super::transport::SslTransport;
 use crate::event_loop::EventLoop;
 use crate::ffi::openssl::Session;
 use crate::transport::Protocol;
@@ -101,7 +101,7 @@ pub(super) struct State {
     pub(super) tls: RefCell<Option<Rc<Tls>>>,
     pub(super) lower: RefCell<Option<Lower>>,
     pub(super) protocol: RefCell<Option<Protocol>>,
-    pub(super) transport: RefCell<Option<Py<TlsTransport>>>,
+    pub(super) transport: RefCell<Option<Py<SslTransport>>>,
     pub(super) waiter: RefCell<Option<Py<PyAny>>>,
     pub(super) extra: Py<PyDict>,
     pub(super) phase: Cell<Phase>,

@@ -1,4 +1,4 @@
-//! The Python class `TlsTransport`: what the application calls.
+//! The Python class `SslTransport`: what the application calls.
 
 use pyo3::exceptions::{PyNotImplementedError, PyResourceWarning};
 use pyo3::prelude::*;
@@ -13,11 +13,11 @@ use crate::transport::{Protocol, check_data, write_argument, write_limits};
 
 /// An encrypted connection: the interface of `asyncio.Transport`.
 #[pyclass(frozen, weakref, module = "weft")]
-pub(crate) struct TlsTransport {
+pub(crate) struct SslTransport {
     protocol: Py<TlsProtocol>,
 }
 
-impl TlsTransport {
+impl SslTransport {
     pub(super) fn new(protocol: &Bound<'_, TlsProtocol>) -> Self {
         Self { protocol: protocol.clone().unbind() }
     }
@@ -31,10 +31,10 @@ impl TlsTransport {
 struct Write;
 
 impl FastMethod for Write {
-    type Receiver = TlsTransport;
+    type Receiver = SslTransport;
     const NAME: &'static std::ffi::CStr = c"write";
     const DOC: &'static std::ffi::CStr = c"write($self, data)\n--\n\nSend bytes (bytes, bytearray or memoryview); they are encrypted at once.\n\nNever blocks: what the socket does not take is buffered.";
-    const BODY: Method<TlsTransport> = |transport, arguments: Arguments<'_, '_>| {
+    const BODY: Method<SslTransport> = |transport, arguments: Arguments<'_, '_>| {
         let py = transport.py();
         let data = write_argument(py, arguments)?;
         check_data(&data)?;
@@ -45,11 +45,11 @@ impl FastMethod for Write {
 
 /// Adds what `#[pymethods]` cannot express.
 pub(crate) fn install(py: Python<'_>) -> PyResult<()> {
-    method::install::<Write>(&py.get_type::<TlsTransport>())
+    method::install::<Write>(&py.get_type::<SslTransport>())
 }
 
 #[pymethods]
-impl TlsTransport {
+impl SslTransport {
     /// Sends the list's items.
     fn writelines(&self, py: Python<'_>, list_of_data: &Bound<'_, PyAny>) -> PyResult<()> {
         let list: Vec<Bound<'_, PyAny>> = list_of_data.try_iter()?.collect::<PyResult<_>>()?;
@@ -231,10 +231,10 @@ impl TlsTransport {
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
         let state = self.state(py);
         Ok(match state.lower(py) {
-            None => "<TlsTransport closed>".to_owned(),
+            None => "<SslTransport closed>".to_owned(),
             Some(lower) => {
                 let closing = if state.closed.get() { " closing" } else { "" };
-                format!("<TlsTransport{closing} over {}>", lower.object(py).repr()?)
+                format!("<SslTransport{closing} over {}>", lower.object(py).repr()?)
             }
         })
     }
@@ -244,7 +244,7 @@ impl TlsTransport {
     }
 }
 
-impl Drop for TlsTransport {
+impl Drop for SslTransport {
     fn drop(&mut self) {
         // While the interpreter ends there is nobody to warn.
         let _ = Python::try_attach(|py| {
@@ -253,7 +253,7 @@ impl Drop for TlsTransport {
             }
             let category = py.get_type::<PyResourceWarning>();
             // A warning that is an error has nowhere to go from a destructor.
-            if let Err(error) = PyErr::warn(py, &category, c"unclosed transport <TlsTransport>", 1)
+            if let Err(error) = PyErr::warn(py, &category, c"unclosed transport <SslTransport>", 1)
             {
                 error.write_unraisable(py, None);
             }
