@@ -211,11 +211,11 @@ impl SslTransport {
         write::append(self.protocol.bind(py), data);
     }
 
-    /// `isinstance(transport, asyncio.Transport)` holds, as libraries expect, and asyncio's
-    /// own test for flow control too.
+    /// The class of asyncio's own TLS transports, which is an `asyncio.Transport`: what libraries
+    /// ask for by `isinstance` or by name holds.
     #[getter(__class__)]
     fn class<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        py.import("asyncio.transports")?.getattr("_FlowControlMixin")
+        py.import("asyncio.sslproto")?.getattr("_SSLProtocolTransport")
     }
 
     #[classattr]
