@@ -118,6 +118,9 @@ async def upgrade(
         begin.cancel()
         resume.cancel()
         raise
+    finally:
+        # It holds the error, whose traceback holds this frame: a cycle.
+        del waiter
     if tls._app_transport is None:
         # A connection that is closed in order is no error to its waiter.
         raise ConnectionResetError("the connection was closed before TLS was set up")
