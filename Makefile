@@ -100,7 +100,7 @@ docs: $(STAMPS)/venv ## the Rust documentation, private items too, into target/d
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --document-private-items
 
 clean: ## remove everything that make has made
-	rm -rf $(VENV) .venv-checked $(BENCH_VENV) $(AUTOBAHN_VENV) dist .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) .venv-checked .venv-sid $(BENCH_VENV) $(AUTOBAHN_VENV) dist .pytest_cache .mypy_cache .ruff_cache
 	cargo clean
 
 $(STAMPS)/venv:

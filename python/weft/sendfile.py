@@ -25,8 +25,10 @@ class Sendfile(BaseEventLoop):
     async def _sendfile_native(
         self, transport: _core.SocketTransport, file: IO[bytes], offset: int, count: int | None
     ) -> int:
+        # Outside: a call that is refused must not end the one under way.
+        turn = transport._begin_sendfile()
         try:
-            await transport._begin_sendfile()
+            await turn
             sock = transport.get_extra_info("socket")
             if sock.fileno() == -1:
                 raise ConnectionAbortedError("the connection was lost before sendfile")

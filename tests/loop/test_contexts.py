@@ -159,3 +159,53 @@ def test_a_loop_in_a_cycle_with_a_scheduled_context_is_collected(loop_factory):
     del loop
     gc.collect()
     assert gone() is None
+
+
+class Finalizer:
+    """Does something when it goes."""
+
+    def __init__(self, action):
+        self.action = action
+
+    def __del__(self):
+        self.action()
+
+
+@pytest.mark.limit(10)
+def test_what_the_end_of_a_value_schedules_is_not_slept_over(loop):
+    seen = []
+
+    def stop():
+        seen.append("stopped")
+        loop.stop()
+
+    def callback():
+        VARIABLE.set(Finalizer(lambda: loop.call_soon(stop)))
+
+    loop.call_soon(callback)
+    loop.run_forever()
+    assert seen == ["stopped"]
+
+
+@pytest.mark.limit(10)
+def test_a_value_of_the_schedulers_context_that_ends_last_is_not_slept_over(loop):
+    def schedule():
+        VARIABLE.set(Finalizer(loop.stop))
+        loop.call_soon(VARIABLE.get)
+
+    contextvars.copy_context().run(schedule)
+    loop.run_forever()
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="the handler's context is new in 3.12")
+def test_the_exception_handler_sees_what_the_failed_callback_has_set(loop):
+    seen = []
+    loop.set_exception_handler(lambda loop, context: seen.append(VARIABLE.get()))
+
+    def fail():
+        VARIABLE.set("failing")
+        raise LookupError
+
+    loop.call_soon(fail)
+    one_turn(loop)
+    assert seen == ["failing"]

@@ -114,6 +114,8 @@ async def test_a_second_sendfile_at_the_same_time_is_refused(loop, file, small_f
         await under_way(sending)
         with pytest.raises(RuntimeError, match="sendfile is in progress on this transport"):
             await loop.sendfile(transport, small_file)
+        with pytest.raises(RuntimeError, match="unable to write"):
+            transport.write(b"into the middle of the file")
         assert await peer.recv_exactly(len(CONTENT)) == CONTENT
         await sending
 

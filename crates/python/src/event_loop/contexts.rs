@@ -62,12 +62,13 @@ impl Contexts {
         Ok(CallContext { object: snapshot.clone().unbind(), is_snapshot: true })
     }
 
-    /// Runs `body` inside a copy of `snapshot`.
+    /// Runs `body` inside a copy of `snapshot`. If it fails, `failed` gets the copy first.
     #[inline]
     pub(super) fn in_copy_of<'py, R>(
         &self,
         snapshot: &Bound<'py, PyAny>,
         body: impl FnOnce() -> PyResult<R>,
+        failed: impl FnOnce(&Bound<'py, PyAny>),
     ) -> PyResult<R> {
         let kept = self.working.take().map(|kept| kept.into_bound(snapshot.py()));
         let copy = match (self.layout, kept) {
@@ -75,10 +76,13 @@ impl Contexts {
             _ => call::copy_of_context(snapshot)?,
         };
         let result = call::in_context(&copy, body);
-        // One that somebody else holds, or that could not be left, is not ours any more.
-        let copy = copy.unbind();
-        if result.is_ok() && gil::is_unshared(&copy) {
-            let nested = self.working.replace(Some(copy));
+        if result.is_err() {
+            failed(&copy);
+        }
+        // One that was changed, that somebody else holds or that could not be left is not ours.
+        let same = self.layout.is_some_and(|layout| layout.same_variables(&copy, snapshot));
+        if result.is_ok() && same && gil::is_unshared(copy.as_unbound()) {
+            let nested = self.working.replace(Some(copy.unbind()));
             drop(nested);
         }
         result
@@ -93,11 +97,14 @@ impl Contexts {
         }
     }
 
-    /// Forgets what is kept.
+    /// Forgets what is kept: whether there was anything. The values in it may run code when they
+    /// go, and that code may schedule something.
     #[inline]
-    pub(super) fn forget(&self) {
-        let kept = (self.snapshot.take(), self.working.take());
-        drop(kept);
+    pub(super) fn forget(&self) -> bool {
+        let (snapshot, working) = (self.snapshot.take(), self.working.take());
+        let kept = snapshot.is_some() || working.is_some();
+        drop((snapshot, working));
+        kept
     }
 
     /// Visits what is kept, for the cycle collector.

@@ -31,7 +31,7 @@ pub(super) const EVENTS_PER_WAIT: usize = 512;
 
 /// The loop's shared read buffer. As large as a socket's default receive buffer, so that
 /// one read empties it.
-const READ_BUFFER: usize = 256 * 1024;
+pub(super) const READ_BUFFER: usize = 256 * 1024;
 
 /// Queues longer than this are not walked by the cycle collector.
 const LONGEST_WALK: usize = 4096;

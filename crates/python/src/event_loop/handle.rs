@@ -253,7 +253,12 @@ fn run_and(handle: &Bound<'_, Handle>, keep: bool) -> PyResult<()> {
     let callable = callback.callable.bind(py);
     let body = || call::call(callable, &callback.arguments).map(drop);
     let result = if copies {
-        event_loop.get().core(py).contexts.in_copy_of(&context, body)
+        let contexts = &event_loop.get().core(py).contexts;
+        // The exception handler runs in the context of the callback that has failed.
+        contexts.in_copy_of(&context, body, |copy| {
+            state.is_snapshot.set(false);
+            state.context.put(copy.clone().unbind());
+        })
     } else {
         call::in_context(&context, body)
     };

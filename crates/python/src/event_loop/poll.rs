@@ -26,9 +26,10 @@ impl Core {
         let outcome = self.wait(py, &kernel.poller, &mut events, timeout);
         if outcome.is_ok() {
             let mut ready = self.ready.borrow_mut();
+            // Tasks that were ready already may count on the next look at the kernel.
+            self.found_events.set(ready.is_empty() && !events.is_empty());
             for event in events.iter().filter(|event| event.token != WAKER_TOKEN) {
                 ready.push_back(Entry::Io(Token::from(event.token), event.readiness));
-                self.found_events.set(true);
             }
         }
         self.events.set(Some(events));

@@ -16,7 +16,7 @@ use pyo3::{PyTraverseError, PyVisit};
 use weft_reactor::sys::socket as native;
 
 use super::EventLoop;
-use super::core::Core;
+use super::core::{Core, READ_BUFFER};
 use super::future;
 use super::sock_datagram;
 use super::watch::Direction;
@@ -320,7 +320,7 @@ fn recv<'py>(
     size: usize,
     bulk: bool,
 ) -> PyResult<io::Result<(Bound<'py, PyBytes>, Read)>> {
-    if bulk || size < BULK {
+    if bulk || !(BULK..=READ_BUFFER).contains(&size) {
         let bytes =
             bytes_with(py, size, |room| native::recv_uninit(fd, room).map(|filled| filled.len()))?;
         return Ok(bytes.map(|bytes| {

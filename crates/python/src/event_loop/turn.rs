@@ -25,26 +25,18 @@ pub(super) fn run_until_stopped(event_loop: &Bound<'_, EventLoop>) -> PyResult<(
 
 fn turn(event_loop: &Bound<'_, EventLoop>, core: &Core) -> PyResult<()> {
     let py = event_loop.py();
-    let busy = core.stopping.get() || !core.ready.borrow().is_empty();
-    let next_deadline = core.timers.borrow().next_deadline();
-    let outlook = Outlook {
-        busy,
-        next_deadline,
-        watching: core.watches_descriptors(),
-        fresh: core.found_events.replace(false),
-        last_poll: core.last_poll.get(),
-        // A loop with nothing to do until an event comes needs no clock.
-        now: if busy || next_deadline.is_some() { monotonic_ns() } else { 0 },
-    };
     core.contexts.age();
-    match plan(outlook) {
+    let fresh = core.found_events.replace(false);
+    let mut wait = plan(outlook(core, fresh));
+    // What goes with a context may schedule something: look again, lest the loop sleep over it.
+    if matches!(wait, Wait::Park(_)) && core.contexts.forget() {
+        wait = plan(outlook(core, fresh));
+    }
+    match wait {
         // A loop that is told to stop still looks at its sockets once (asyncio's contract).
         Wait::Skip if !core.stopping.get() => {}
         Wait::Skip | Wait::Poll => core.poll(py, Some(Duration::ZERO))?,
-        Wait::Park(timeout) => {
-            core.contexts.forget();
-            core.poll(py, timeout)?;
-        }
+        Wait::Park(timeout) => core.poll(py, timeout)?,
     }
     core.fire_timers(py);
     // What these entries schedule belongs to the next turn, else a callback that reschedules
@@ -55,4 +47,18 @@ fn turn(event_loop: &Bound<'_, EventLoop>, core: &Core) -> PyResult<()> {
         core.run_entry(event_loop, entry)?;
     }
     Ok(())
+}
+
+fn outlook(core: &Core, fresh: bool) -> Outlook {
+    let busy = core.stopping.get() || !core.ready.borrow().is_empty();
+    let next_deadline = core.timers.borrow().next_deadline();
+    Outlook {
+        busy,
+        next_deadline,
+        watching: core.watches_descriptors(),
+        fresh,
+        last_poll: core.last_poll.get(),
+        // A loop with nothing to do until an event comes needs no clock.
+        now: if busy || next_deadline.is_some() { monotonic_ns() } else { 0 },
+    }
 }

@@ -122,7 +122,10 @@ impl TlsProtocol {
         let lower = Lower::new(transport);
         if let Lower::Socket(socket) = &lower {
             let paused = SocketTransport::speak_natively(socket.bind(slf.py()), slf, &Native);
-            state.write.paused.set(paused);
+            // Told before it was native: nobody will tell it to go on, and the application has
+            // heard nothing.
+            let told = state.write.lower_paused.replace(false);
+            state.write.paused.set(paused && !told);
         }
         let former = state.lower.replace(Some(lower));
         drop(former);

@@ -52,8 +52,9 @@ impl SocketTransport {
         {
             current.native = Some(native);
             current.is_buffered = false;
+            return state.write.flow.hand_over();
         }
-        state.write.flow.hand_over()
+        false
     }
 
     /// Sends `bytes` at the end of the running callback. A vector that was copied comes back.
@@ -78,7 +79,7 @@ impl SocketTransport {
         }
     }
 
-    /// Closes the connection now; what is not sent is thrown away.
+    /// Closes the connection now; what the socket does not take is thrown away.
     pub(crate) fn drop_connection(slf: &Bound<'_, Self>, error: Option<PyErr>) {
         close::force_close(slf, error);
     }
