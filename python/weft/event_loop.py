@@ -13,7 +13,6 @@ import contextlib
 import os
 import socket
 import ssl
-import sys
 import weakref
 from asyncio import base_events
 from collections.abc import Callable
@@ -155,35 +154,32 @@ class EventLoop(
         _core.SocketTransport(self, rawsock, tls_protocol, None, extra, server)
         return transport
 
-    # Since 3.14 asyncio's own hands over what a StreamReader has read, as tls.upgrade() does.
-    if sys.version_info < (3, 14):
+    async def start_tls(
+        self,
+        transport: Any,
+        protocol: asyncio.BaseProtocol,
+        sslcontext: ssl.SSLContext,
+        *,
+        server_side: bool = False,
+        server_hostname: str | None = None,
+        ssl_handshake_timeout: float | None = None,
+        ssl_shutdown_timeout: float | None = None,
+    ) -> asyncio.Transport:
+        """Upgrade a transport to TLS; `protocol` goes on over the transport returned.
 
-        async def start_tls(
+        Times are in seconds. A transport that cannot be upgraded is a `TypeError`. A handshake
+        that fails raises what `ssl` raises, and closes the connection.
+        """
+        return await tls.upgrade(
             self,
-            transport: Any,
-            protocol: asyncio.BaseProtocol,
-            sslcontext: ssl.SSLContext,
-            *,
-            server_side: bool = False,
-            server_hostname: str | None = None,
-            ssl_handshake_timeout: float | None = None,
-            ssl_shutdown_timeout: float | None = None,
-        ) -> asyncio.Transport:
-            """Upgrade a transport to TLS; `protocol` goes on over the transport returned.
-
-            Times are in seconds. A transport that cannot be upgraded is a `TypeError`. A handshake
-            that fails raises what `ssl` raises, and closes the connection.
-            """
-            return await tls.upgrade(
-                self,
-                transport,
-                protocol,
-                sslcontext,
-                server_side=server_side,
-                server_hostname=server_hostname,
-                ssl_handshake_timeout=ssl_handshake_timeout,
-                ssl_shutdown_timeout=ssl_shutdown_timeout,
-            )
+            transport,
+            protocol,
+            sslcontext,
+            server_side=server_side,
+            server_hostname=server_hostname,
+            ssl_handshake_timeout=ssl_handshake_timeout,
+            ssl_shutdown_timeout=ssl_shutdown_timeout,
+        )
 
     def _make_datagram_transport(
         self,

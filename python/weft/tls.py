@@ -11,7 +11,6 @@ import asyncio
 import logging
 import os
 import ssl
-import sys
 from asyncio import constants, sslproto
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
@@ -30,17 +29,11 @@ TlsProtocol: TypeAlias = _core.TlsProtocol | sslproto.SSLProtocol
 _MemoryBioProtocol: Callable[..., sslproto.SSLProtocol] = sslproto.SSLProtocol
 _default_context: Callable[..., ssl.SSLContext] = sslproto._create_transport_context
 
-# From this version on CPython's own tests do not all pass on the native engine yet: it ends a
-# failed handshake and an unanswered shutdown otherwise than that version's asyncio.
-_UNPROVEN = (3, 14)
-
 logger = logging.getLogger("weft.tls")
 
 
 def chosen_engine() -> Engine:
     """What `WEFT_TLS` asks for: `native`, `memorybio`, or `auto`, which is native if possible.
-
-    Since Python 3.14 `auto` means `memorybio`.
 
     Another value is a `ValueError`.
     """
@@ -125,6 +118,9 @@ async def upgrade(
         begin.cancel()
         resume.cancel()
         raise
+    finally:
+        # It holds the error, whose traceback holds this frame: a cycle.
+        del waiter
     if tls._app_transport is None:
         # A connection that is closed in order is no error to its waiter.
         raise ConnectionResetError("the connection was closed before TLS was set up")
@@ -132,7 +128,7 @@ async def upgrade(
 
 
 def _is_native(engine: Engine) -> bool:
-    if engine == "memorybio" or (engine == "auto" and sys.version_info >= _UNPROVEN):
+    if engine == "memorybio":
         return False
     reason = _core.tls_unavailable()
     if reason is None:

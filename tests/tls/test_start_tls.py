@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import gc
 import ssl
+import sys
+import weakref
 
 import pytest
 
@@ -65,6 +69,33 @@ async def test_an_upgrade_that_fails_closes_the_connection(loop, server_side):
             await upgrading
         await turns(5)
         assert transport.is_closing()
+
+
+@pytest.mark.weft_only("asyncio keeps a cycle before 3.14")
+async def test_the_error_of_a_failed_upgrade_is_in_no_cycle(loop, engine):
+    """A cycle would keep the connection's objects until the collector comes."""
+    if engine == "memorybio" and sys.version_info < (3, 14):
+        pytest.skip("asyncio's SSLProtocol keeps a cycle before 3.14")
+    made = []
+
+    async def fails():
+        ours, theirs = tcp_pair()
+        with theirs:
+            transport, _ = await loop.create_connection(asyncio.Protocol, sock=ours)
+            made.append(weakref.ref(transport))
+            theirs.sendall(b"this is not TLS at all")
+            # pytest.raises() and a Recorder would keep the error themselves.
+            with contextlib.suppress(ssl.SSLError):
+                await upgrade(loop, transport, asyncio.Protocol(), server_side=False)
+                pytest.fail("this was no TLS")
+
+    gc.disable()
+    try:
+        await fails()
+        await turns(5)
+        assert [transport() for transport in made] == [None]
+    finally:
+        gc.enable()
 
 
 async def test_an_upgrade_checks_the_certificate(loop):

@@ -53,11 +53,17 @@ pub(super) fn start(protocol: &Bound<'_, TlsProtocol>) -> PyResult<()> {
         Phase::Wrapped => {
             state.closed.set(true);
             state.enter(Phase::Flushing);
-            let callback = protocol.getattr(intern!(py, "_shutdown_timed_out"))?;
-            state.shutdown_limit.start(state.event_loop.bind(py), callback)?;
+            start_limit(protocol)?;
             flush(protocol)
         }
     }
+}
+
+fn start_limit(protocol: &Bound<'_, TlsProtocol>) -> PyResult<()> {
+    let py = protocol.py();
+    let state = protocol.get().state(py);
+    let callback = protocol.getattr(intern!(py, "_shutdown_timed_out"))?;
+    state.shutdown_limit.start(state.event_loop.bind(py), callback)
 }
 
 /// Reads what has arrived to its end, then sends close_notify.
@@ -95,11 +101,16 @@ pub(super) fn shut_down(protocol: &Bound<'_, TlsProtocol>) -> PyResult<()> {
 fn complete(protocol: &Bound<'_, TlsProtocol>, error: Option<PyErr>) -> PyResult<()> {
     let py = protocol.py();
     let state = protocol.get().state(py);
-    state.shutdown_limit.cancel(py)?;
     if let Some(error) = error {
+        state.shutdown_limit.cancel(py)?;
         return fatal_error(protocol, error, "Fatal error on transport");
     }
     let Some(lower) = state.lower(py) else { return Ok(()) };
+    // What is queued is sent before the transport below closes, and a peer that does not read
+    // could delay that for ever: the limit ends with the connection, whoever began to close.
+    if !state.shutdown_limit.is_running() {
+        start_limit(protocol)?;
+    }
     let close = lower.object(py).getattr(intern!(py, "close"))?;
     state.event_loop.bind(py).call_method1(intern!(py, "call_soon"), (close,)).map(drop)
 }

@@ -79,6 +79,10 @@ impl Limit {
         Ok(())
     }
 
+    pub(super) fn is_running(&self) -> bool {
+        self.handle.borrow().is_some()
+    }
+
     pub(super) fn cancel(&self, py: Python<'_>) -> PyResult<()> {
         let handle = self.handle.take();
         if let Some(handle) = handle {
