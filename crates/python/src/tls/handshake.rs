@@ -8,6 +8,7 @@ use pyo3::prelude::*;
 use super::protocol::TlsProtocol;
 use super::state::{Phase, State, Told};
 use super::{read, shutdown, write};
+use crate::event_loop::{is_done, wake};
 
 /// Begins the handshake.
 pub(super) fn start(protocol: &Bound<'_, TlsProtocol>) -> PyResult<()> {
@@ -132,12 +133,9 @@ pub(super) fn wake_waiter(
     let waiter = state.waiter.take();
     let Some(waiter) = waiter else { return Ok(()) };
     let waiter = waiter.bind(py);
-    if waiter.call_method0(intern!(py, "done"))?.is_truthy()? {
-        return Ok(());
-    }
     match error {
-        Some(error) => waiter.call_method1(intern!(py, "set_exception"), (error,)),
-        None => waiter.call_method1(intern!(py, "set_result"), (py.None(),)),
+        None => wake(waiter),
+        Some(_) if is_done(waiter) => Ok(()),
+        Some(error) => waiter.call_method1(intern!(py, "set_exception"), (error,)).map(drop),
     }
-    .map(drop)
 }

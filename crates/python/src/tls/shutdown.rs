@@ -10,6 +10,7 @@ use super::protocol::TlsProtocol;
 use super::state::{Phase, State, Told};
 use super::{read, write};
 use crate::event_loop::{failed, leaves_loop, protocol_details};
+use crate::transport::logger;
 
 /// What an exception of the session object means.
 pub(super) enum Kind {
@@ -258,10 +259,6 @@ pub(super) fn fatal_error(
     let transport = lower.as_ref().map_or(&none, |lower| lower.object(py));
     let details = protocol_details(transport, Some(protocol.as_any()))?;
     failed(state.event_loop.bind(py), error, message, &details)
-}
-
-fn logger(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
-    py.import("asyncio.log")?.getattr("logger")
 }
 
 /// Writes to asyncio's log.

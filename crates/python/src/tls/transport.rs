@@ -1,6 +1,6 @@
 //! The Python class `SslTransport`: what the application calls.
 
-use pyo3::exceptions::{PyNotImplementedError, PyResourceWarning};
+use pyo3::exceptions::PyNotImplementedError;
 use pyo3::prelude::*;
 use pyo3::{PyTraverseError, PyVisit};
 
@@ -9,7 +9,7 @@ use super::state::{HIGH_WATER_READ, State};
 use super::{read, shutdown, write};
 use crate::event_loop::EventLoop;
 use crate::ffi::method::{self, Arguments, FastMethod, Method};
-use crate::transport::{Protocol, check_data, write_argument, write_limits};
+use crate::transport::{Protocol, check_data, warn_unclosed, write_argument, write_limits};
 
 /// An encrypted connection: the interface of `asyncio.Transport`.
 #[pyclass(frozen, weakref, module = "weft")]
@@ -251,12 +251,7 @@ impl Drop for SslTransport {
             if self.state(py).closed.replace(true) {
                 return;
             }
-            let category = py.get_type::<PyResourceWarning>();
-            // A warning that is an error has nowhere to go from a destructor.
-            if let Err(error) = PyErr::warn(py, &category, c"unclosed transport <SslTransport>", 1)
-            {
-                error.write_unraisable(py, None);
-            }
+            warn_unclosed(py, "SslTransport");
         });
     }
 }

@@ -10,9 +10,10 @@ use pyo3::types::PyBytes;
 use super::protocol::TlsProtocol;
 use super::shutdown;
 use super::state::{HIGH_WATER_WRITE, Phase, State};
-use crate::event_loop::{failed, leaves_loop, protocol_details};
+use crate::event_loop::leaves_loop;
 use crate::ffi::buffer::View;
 use crate::ffi::openssl::Write;
+use crate::transport::{tell_flow, write_limits};
 
 /// From so many writes to a closed connection on, each is logged (asyncio's figure).
 const LOGGED_WRITES: u32 = 5;
@@ -182,12 +183,9 @@ fn tell(protocol: &Bound<'_, TlsProtocol>, method: &str) -> PyResult<()> {
     let py = protocol.py();
     let state = protocol.get().state(py);
     let Some(application) = state.protocol(py) else { return Ok(()) };
-    let Err(error) = application.call_method0(method) else { return Ok(()) };
     let transport = state.transport.borrow().as_ref().map(|transport| transport.clone_ref(py));
     let transport = transport.into_pyobject(py)?.into_any();
-    let details = protocol_details(&transport, Some(protocol.as_any()))?;
-    let message = format!("protocol.{method}() failed");
-    failed(state.event_loop.bind(py), error, &message, &details)
+    tell_flow(state.event_loop.bind(py), &transport, &application, protocol.as_any(), method)
 }
 
 /// Keeps plaintext for later.
@@ -211,7 +209,7 @@ pub(super) fn set_limits(
     high: Option<isize>,
     low: Option<isize>,
 ) -> PyResult<()> {
-    let (high, low) = crate::transport::write_limits(high, low, HIGH_WATER_WRITE)?;
+    let (high, low) = write_limits(high, low, HIGH_WATER_WRITE)?;
     let write = &protocol.get().state(protocol.py()).write;
     write.high.set(high);
     write.low.set(low);

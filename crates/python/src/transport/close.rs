@@ -1,6 +1,5 @@
 //! The life of a connection: connection_made, connection_lost, and every error between.
 
-use pyo3::exceptions::{PyOSError, PyResourceWarning};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
@@ -9,12 +8,13 @@ use rustix::io::Errno;
 use weft_reactor::sys::socket::{self, Half};
 
 use super::connection::Connection;
+use super::faults;
 use super::sendfile;
 use super::state::State;
 use super::stream::SocketTransport;
 use super::write;
 use crate::error::{is, os_error};
-use crate::event_loop::{Deferred, describe_callback, failed, protocol_details};
+use crate::event_loop::{Deferred, wake};
 use crate::ffi::call;
 
 /// Calls connection_made, then starts reading and wakes whoever waits for the connection.
@@ -33,10 +33,8 @@ impl Deferred for Start {
         if state.read.ready.get() {
             super::stream::read_later(transport);
         }
-        if let Some(waiter) = &self.waiter
-            && !waiter.call_method0(py, intern!(py, "done"))?.is_truthy(py)?
-        {
-            waiter.call_method1(py, intern!(py, "set_result"), (py.None(),))?;
+        if let Some(waiter) = &self.waiter {
+            wake(waiter.bind(py))?;
         }
         made
     }
@@ -80,14 +78,7 @@ fn tell(
     let Some(protocol) = state.protocol(py) else { return Ok(()) };
     let told =
         call::in_context(state.context.bind(py), || call::method1(&protocol, name, argument));
-    told.map(drop).or_else(|error| {
-        let details = protocol_details(transport.as_any(), Some(&protocol))?;
-        let method = protocol.getattr(name)?;
-        let debug = state.event_loop.bind(py).get().core(py).is_debug();
-        let callback = describe_callback(&method, &[argument.clone().unbind()], debug);
-        let message = format!("Exception in callback {callback}");
-        failed(state.event_loop.bind(py), error, &message, &details)
-    })
+    told.map(drop).or_else(|error| faults::callback_failed(transport, error, name, Some(argument)))
 }
 
 /// Closes the socket and lets go of protocol and server.
@@ -194,26 +185,9 @@ pub(super) fn fatal_error(
     error: PyErr,
     message: &str,
 ) -> PyResult<()> {
-    let py = transport.py();
-    let state = transport.get().state(py);
-    let event_loop = state.event_loop.bind(py);
-    if error.is_instance_of::<PyOSError>(py) {
-        if event_loop.get().core(py).is_debug() {
-            let logger = py.import("asyncio.log")?.getattr("logger")?;
-            let text = format!("{}: {message}", transport.repr()?);
-            let keywords = pyo3::types::PyDict::new(py);
-            keywords.set_item("exc_info", error.value(py))?;
-            logger.call_method("debug", (text,), Some(&keywords))?;
-        }
-    } else {
-        let protocol = state.protocol(py);
-        let details = protocol_details(transport.as_any(), protocol.as_ref())?;
-        let reported = failed(event_loop, error.clone_ref(py), message, &details);
-        force_close(transport, Some(error));
-        return reported;
-    }
+    let reported = faults::report_fatal(transport, &error, message, |_| true);
     force_close(transport, Some(error));
-    Ok(())
+    reported
 }
 
 /// The last reference to a transport is gone. Closes what nobody has closed, with a warning.
@@ -222,11 +196,9 @@ pub(super) fn abandoned(state: &State, py: Python<'_>) {
     if matches!(connection, Connection::Closed) {
         return;
     }
-    let text = format!("unclosed transport <SocketTransport fd={}>", state.fd.get());
-    let text = std::ffi::CString::new(text).unwrap_or_default();
-    let warned = PyErr::warn(py, &py.get_type::<PyResourceWarning>(), &text, 1);
+    faults::warn_unclosed(py, &format!("SocketTransport fd={}", state.fd.get()));
     // An error has nowhere to go from a destructor.
-    for error in [warned, connection.close(py)].into_iter().filter_map(Result::err) {
+    if let Err(error) = connection.close(py) {
         error.write_unraisable(py, None);
     }
 }

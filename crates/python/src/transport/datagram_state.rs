@@ -13,7 +13,7 @@ use super::datagram::{DatagramSource, DatagramTransport};
 use super::endpoint::{Endpoint, Transport};
 use super::flow::{FlowControl, FlowControlled};
 use crate::error::OsResult;
-use crate::event_loop::{EventLoop, Source};
+use crate::event_loop::Source;
 use crate::ffi::buffer::SharedBytes;
 
 /// Where a datagram goes.
@@ -175,10 +175,5 @@ impl FlowControlled for DatagramTransport {
 
     fn waiting(slf: &Bound<'_, Self>) -> usize {
         slf.get().state(slf.py()).queue.borrow().size()
-    }
-
-    fn audience<'py>(slf: &Bound<'py, Self>) -> (Option<Bound<'py, PyAny>>, Bound<'py, EventLoop>) {
-        let endpoint = &slf.get().state(slf.py()).endpoint;
-        (endpoint.protocol(slf.py()), endpoint.event_loop(slf.py()).clone())
     }
 }

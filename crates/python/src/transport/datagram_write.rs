@@ -62,7 +62,12 @@ pub(super) fn sendto(
         return Err(PyValueError::new_err(message));
     }
     if state.endpoint.is_closed() || (state.endpoint.ended.get() && state.remote.is_some()) {
-        return refuse_lost(py, state);
+        return faults::count_lost_write(
+            py,
+            &state.lost,
+            LOST_BEFORE_WARNING,
+            "socket.send() raised exception.",
+        );
     }
     let destination = destination(py, state, addr);
     if !state.is_waiting() {
@@ -95,15 +100,6 @@ fn check_data(data: &Bound<'_, PyAny>) -> PyResult<()> {
         "data argument must be a bytes-like object, not {}",
         data.get_type().name()?.repr()?
     )))
-}
-
-fn refuse_lost(py: Python<'_>, state: &State) -> PyResult<()> {
-    let lost = state.lost.get();
-    if lost >= LOST_BEFORE_WARNING {
-        faults::logger(py)?.call_method1("warning", ("socket.send() raised exception.",))?;
-    }
-    state.lost.set(lost.saturating_add(1));
-    Ok(())
 }
 
 fn destination(py: Python<'_>, state: &State, addr: Option<&Bound<'_, PyAny>>) -> Destination {

@@ -6,12 +6,12 @@
 use std::cell::{Cell, RefCell};
 use std::os::fd::RawFd;
 
-use pyo3::exceptions::PyResourceWarning;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use pyo3::{PyClass, PyTraverseError, PyVisit};
 
+use super::faults::warn_unclosed;
 use super::subscription::Subscription;
 use crate::event_loop::{Core, EventLoop};
 use crate::ffi::call;
@@ -160,13 +160,7 @@ impl Endpoint {
     pub(super) fn warn_if_open(&self, py: Python<'_>, name: &str) {
         let file = self.file.take();
         let Some(file) = file else { return };
-        let text = format!("unclosed transport <{name} fd={}>", self.fd);
-        let text = std::ffi::CString::new(text).unwrap_or_default();
-        let category = py.get_type::<PyResourceWarning>();
-        // A warning that is an error has nowhere to go from a destructor.
-        if let Err(error) = PyErr::warn(py, &category, &text, 1) {
-            error.write_unraisable(py, None);
-        }
+        warn_unclosed(py, &format!("{name} fd={}", self.fd));
         if let Err(error) = file.call_method0(py, intern!(py, "close")) {
             error.write_unraisable(py, None);
         }

@@ -2,11 +2,10 @@
 
 use std::cell::Cell;
 
-use pyo3::PyClass;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
-use crate::event_loop::{EventLoop, failed, protocol_details};
+use super::faults::{Audible, tell_flow};
 
 /// asyncio's default high-water mark of a transport's write buffer, in bytes.
 pub(super) const HIGH_WATER: usize = 64 * 1024;
@@ -46,7 +45,7 @@ impl FlowControl {
 }
 
 /// A transport whose writing is under flow control.
-pub(super) trait FlowControlled: PyClass {
+pub(super) trait FlowControlled: Audible {
     fn flow<'a>(slf: &'a Bound<'_, Self>) -> &'a FlowControl;
 
     /// Bytes that wait for the kernel.
@@ -56,9 +55,6 @@ pub(super) trait FlowControlled: PyClass {
     fn is_told(_slf: &Bound<'_, Self>) -> bool {
         true
     }
-
-    /// Its protocol, and the loop that hears of the protocol's errors.
-    fn audience<'py>(slf: &Bound<'py, Self>) -> (Option<Bound<'py, PyAny>>, Bound<'py, EventLoop>);
 }
 
 /// Calls `pause_writing` when the buffer passes the high-water mark.
@@ -112,16 +108,8 @@ pub(crate) fn limits(
     Ok((high as usize, low as usize))
 }
 
-/// Calls a flow-control method; an error in it is reported and changes nothing (asyncio's way).
 fn tell<T: FlowControlled>(transport: &Bound<'_, T>, method: &str) -> PyResult<()> {
     let (protocol, event_loop) = T::audience(transport);
     let Some(protocol) = protocol else { return Ok(()) };
-    match protocol.call_method0(method) {
-        Ok(_) => Ok(()),
-        Err(error) => {
-            let details = protocol_details(transport.as_any(), Some(&protocol))?;
-            let message = format!("protocol.{method}() failed");
-            failed(&event_loop, error, &message, &details)
-        }
-    }
+    tell_flow(&event_loop, transport.as_any(), &protocol, &protocol, method)
 }

@@ -7,7 +7,7 @@ use pyo3::{IntoPyObjectExt, PyTraverseError, PyVisit};
 
 use super::endpoint::Transport;
 use super::faults::{callback_failed, report};
-use crate::event_loop::Deferred;
+use crate::event_loop::{Deferred, wake};
 use crate::ffi::call;
 
 /// Schedules connection_made; when it was called, `waiter` is woken.
@@ -30,10 +30,8 @@ impl<T: Transport> Deferred for Start<T> {
             let message = "Exception in callback: the transport cannot be watched";
             report(transport, error, message)
         });
-        if let Some(waiter) = &self.waiter
-            && !waiter.call_method0(py, intern!(py, "done"))?.is_truthy(py)?
-        {
-            waiter.call_method1(py, intern!(py, "set_result"), (py.None(),))?;
+        if let Some(waiter) = &self.waiter {
+            wake(waiter.bind(py))?;
         }
         made.and(begun)
     }

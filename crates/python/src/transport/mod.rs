@@ -18,7 +18,7 @@
 //! | [`pipe_file`] | which files these two take |
 //! | [`endpoint`] | what pipe and datagram transports have in common |
 //! | [`life`] | their connection_made to connection_lost |
-//! | [`faults`] | who hears of their errors |
+//! | [`faults`] | who hears of a transport's errors, and how asyncio words them |
 //! | [`flow`] | when a writing protocol is paused |
 //! | [`subscription`] | a level-triggered registration, there only while it is needed |
 //!
@@ -49,6 +49,7 @@ mod subscription;
 mod write;
 
 pub(crate) use datagram::DatagramTransport;
+pub(crate) use faults::{logger, tell_flow, warn_unclosed};
 pub(crate) use flow::limits as write_limits;
 pub(crate) use listener::Listener;
 pub(crate) use native::NativeProtocol;

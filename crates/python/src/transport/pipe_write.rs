@@ -60,11 +60,6 @@ impl FlowControlled for WritePipeTransport {
     fn waiting(slf: &Bound<'_, Self>) -> usize {
         slf.get().0.get(slf.py()).waiting()
     }
-
-    fn audience<'py>(slf: &Bound<'py, Self>) -> (Option<Bound<'py, PyAny>>, Bound<'py, EventLoop>) {
-        let endpoint = &slf.get().0.get(slf.py()).endpoint;
-        (endpoint.protocol(slf.py()), endpoint.event_loop(slf.py()).clone())
-    }
 }
 
 impl State {
@@ -174,7 +169,8 @@ fn write_data(transport: &Bound<'_, WritePipeTransport>, data: &Bound<'_, PyAny>
         return Ok(());
     }
     if state.lost.get() > 0 || state.endpoint.closing.get() {
-        return refuse_lost(py, state);
+        let text = "pipe closed by peer or os.write(pipe, data) raised exception.";
+        return faults::count_lost_write(py, &state.lost, LOST_WRITES_BEFORE_WARNING, text);
     }
     if state.waiting() > 0 {
         push(state, data, bytes, 0);
@@ -188,16 +184,6 @@ fn write_data(transport: &Bound<'_, WritePipeTransport>, data: &Bound<'_, PyAny>
     }
     watch(transport, state)?;
     flow::pause_if_full(transport)
-}
-
-fn refuse_lost(py: Python<'_>, state: &State) -> PyResult<()> {
-    let lost = state.lost.get();
-    if lost >= LOST_WRITES_BEFORE_WARNING {
-        let text = "pipe closed by peer or os.write(pipe, data) raised exception.";
-        faults::logger(py)?.call_method1("warning", (text,))?;
-    }
-    state.lost.set(lost.saturating_add(1));
-    Ok(())
 }
 
 /// Queues what is left of `bytes`, which are those of `data`. A mutable buffer is copied: its

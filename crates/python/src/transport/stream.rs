@@ -13,7 +13,7 @@ use weft_reactor::sys::{Interest, Readiness, socket};
 use super::close::{self, Start};
 use super::connection::{self, Connection};
 use super::state::{Protocol, State};
-use super::{flow, native, read, sendfile, write};
+use super::{faults, flow, native, read, sendfile, write};
 use crate::error::OsResult;
 use crate::event_loop::{EventLoop, Source};
 use crate::ffi::call;
@@ -69,6 +69,13 @@ impl Source for StreamSource {
     }
 }
 
+impl faults::Audible for SocketTransport {
+    fn audience<'py>(slf: &Bound<'py, Self>) -> (Option<Bound<'py, PyAny>>, Bound<'py, EventLoop>) {
+        let state = slf.get().state(slf.py());
+        (state.protocol(slf.py()), state.event_loop.bind(slf.py()).clone())
+    }
+}
+
 impl flow::FlowControlled for SocketTransport {
     fn flow<'a>(slf: &'a Bound<'_, Self>) -> &'a flow::FlowControl {
         &slf.get().state(slf.py()).write.flow
@@ -76,11 +83,6 @@ impl flow::FlowControlled for SocketTransport {
 
     fn waiting(slf: &Bound<'_, Self>) -> usize {
         slf.get().state(slf.py()).outbox.borrow().len()
-    }
-
-    fn audience<'py>(slf: &Bound<'py, Self>) -> (Option<Bound<'py, PyAny>>, Bound<'py, EventLoop>) {
-        let state = slf.get().state(slf.py());
-        (state.protocol(slf.py()), state.event_loop.bind(slf.py()).clone())
     }
 
     fn is_told(slf: &Bound<'_, Self>) -> bool {

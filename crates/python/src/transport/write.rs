@@ -14,6 +14,7 @@ use weft_reactor::outbox::MAX_SLICES;
 use weft_reactor::sys::socket;
 
 use super::close;
+use super::faults;
 use super::flow::{self, HIGH_WATER};
 use super::native;
 use super::state::State;
@@ -21,6 +22,9 @@ use super::stream::SocketTransport;
 use crate::error::os_error;
 use crate::ffi::buffer::View;
 use crate::ffi::method::{Arguments, FastMethod, Method};
+
+/// The connection's end counts as one, so this is the fifth write.
+const LOST_BEFORE_WARNING: u32 = 5;
 
 /// `write(data)`, the one method worth a fast calling convention.
 pub(super) struct Write;
@@ -117,16 +121,12 @@ fn check_writable(state: &State, method: &str) -> PyResult<()> {
 
 /// Whether the connection is lost, so that a write goes nowhere. asyncio warns of the fifth.
 fn refuse_lost(transport: &Bound<'_, SocketTransport>, state: &State) -> PyResult<bool> {
-    let lost = state.lost.get();
-    if lost == 0 {
-        return Ok(false);
+    let lost = state.lost.get() > 0;
+    if lost {
+        let text = "socket.send() raised exception.";
+        faults::count_lost_write(transport.py(), &state.lost, LOST_BEFORE_WARNING, text)?;
     }
-    if lost >= 5 {
-        let logger = transport.py().import("asyncio.log")?.getattr("logger")?;
-        logger.call_method1("warning", ("socket.send() raised exception.",))?;
-    }
-    state.lost.set(lost.saturating_add(1));
-    Ok(true)
+    Ok(lost)
 }
 
 fn push(state: &State, data: &Bound<'_, PyAny>) -> PyResult<()> {

@@ -2,10 +2,10 @@
 
 use std::cell::{Cell, RefCell};
 
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::{PyTraverseError, PyVisit};
 
+use crate::event_loop::future::wake;
 use crate::event_loop::handle::{self, Handle};
 
 /// What waits for one direction of a descriptor.
@@ -30,10 +30,7 @@ impl Half {
         self.ready.set(true);
         let waiters = self.waiters.take();
         for waiter in waiters {
-            let waiter = waiter.into_bound(py);
-            if !waiter.call_method0(intern!(py, "done"))?.is_truthy()? {
-                waiter.call_method1(intern!(py, "set_result"), (py.None(),))?;
-            }
+            wake(&waiter.into_bound(py))?;
         }
         let handle = self.handle.borrow().as_ref().map(|handle| handle.clone_ref(py));
         match handle {
