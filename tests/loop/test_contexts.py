@@ -25,6 +25,16 @@ def bump(seen):
     VARIABLE.set(value + "+")
 
 
+def schedule_with(loop, value):
+    """Schedule a callback in a context that alone holds the value."""
+
+    def schedule():
+        VARIABLE.set(value)
+        loop.call_soon(VARIABLE.get)
+
+    contextvars.copy_context().run(schedule)
+
+
 def test_callbacks_scheduled_together_see_nothing_of_each_other(loop):
     seen = []
     for _ in range(5):
@@ -118,12 +128,7 @@ def test_a_handle_shows_the_context_its_callback_ran_in(loop):
 async def test_a_value_goes_when_the_callback_that_saw_it_is_over(loop):
     value = Value()
     gone = weakref.ref(value)
-
-    def schedule(value):
-        VARIABLE.set(value)
-        loop.call_soon(VARIABLE.get)
-
-    contextvars.copy_context().run(schedule, value)
+    schedule_with(loop, value)
     del value
     await turns(4)
     gc.collect()
@@ -133,12 +138,7 @@ async def test_a_value_goes_when_the_callback_that_saw_it_is_over(loop):
 def test_a_value_goes_when_the_loop_stops(loop):
     value = Value()
     gone = weakref.ref(value)
-
-    def schedule(value):
-        VARIABLE.set(value)
-        loop.call_soon(VARIABLE.get)
-
-    contextvars.copy_context().run(schedule, value)
+    schedule_with(loop, value)
     del value
     one_turn(loop)
     gc.collect()
@@ -148,12 +148,7 @@ def test_a_value_goes_when_the_loop_stops(loop):
 def test_a_loop_in_a_cycle_with_a_scheduled_context_is_collected(loop_factory):
     loop = loop_factory()
     gone = weakref.ref(loop)
-
-    def schedule(loop):
-        VARIABLE.set(loop)
-        loop.call_soon(VARIABLE.get)
-
-    contextvars.copy_context().run(schedule, loop)
+    schedule_with(loop, loop)
     one_turn(loop)
     loop.close()
     del loop
@@ -189,11 +184,7 @@ def test_what_the_end_of_a_value_schedules_is_not_slept_over(loop):
 
 @pytest.mark.limit(10)
 def test_a_value_of_the_schedulers_context_that_ends_last_is_not_slept_over(loop):
-    def schedule():
-        VARIABLE.set(Finalizer(loop.stop))
-        loop.call_soon(VARIABLE.get)
-
-    contextvars.copy_context().run(schedule)
+    schedule_with(loop, Finalizer(loop.stop))
     loop.run_forever()
 
 

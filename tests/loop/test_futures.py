@@ -380,7 +380,7 @@ async def test_create_task_takes_the_coroutine_by_name(loop):
 
 
 async def test_a_class_put_in_the_place_of_tasks_or_futures_is_used(loop, monkeypatch):
-    """As nest_asyncio does it."""
+    """As tools do that patch asyncio."""
 
     class Task(asyncio.Task):
         """Another class of tasks."""
